@@ -1,0 +1,68 @@
+"""Percent and fixed discounts on a line, in which order, for which billed periods."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import TypeVar
+
+Amount = TypeVar("Amount", Decimal, Fraction)
+
+
+class DiscountKind(StrEnum):
+    PERCENT = "percent"
+    FIXED = "fixed"  # per billed period, not prorated; what exceeds the amount lapses
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountTerms:
+    """A discount on a line. Inside one ``sequence`` percentages come before fixed amounts.
+
+    It holds for ``periods`` billed periods (``None``: for good) after the first ``after_periods`` ones. Percentages that follow
+    one another and are ``stacked`` add up (5 + 10 + 15 = 30 %), others are taken from what the one before has left.
+    ``key`` is what traces call it.
+    """
+
+    kind: DiscountKind
+    value: Decimal
+    sequence: int = 0
+    periods: int | None = None
+    after_periods: int = 0
+    stacked: bool = False
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.value >= 0 or (self.kind is DiscountKind.PERCENT and self.value > 100):
+            raise ValueError(f"a {self.kind} discount of {self.value} is none")
+
+    def holds(self, ordinal: int) -> bool:
+        """Whether it holds for the billed period with this number, the first being 1."""
+        return self.after_periods < ordinal and (self.periods is None or ordinal <= self.after_periods + self.periods)
+
+
+def holding(discounts: Iterable[DiscountTerms], ordinal: int) -> tuple[DiscountTerms, ...]:
+    """Those that hold for the billed period with this number, in the order in which they are taken."""
+    return tuple(
+        sorted((d for d in discounts if d.holds(ordinal)), key=lambda d: (d.sequence, d.kind is DiscountKind.FIXED))
+    )
+
+
+def taken(amount: Amount, discounts: Iterable[DiscountTerms]) -> list[Amount]:
+    """What each of ``discounts``, in order, takes off the exact ``amount``; never below nothing. Each step >= 0, exact."""
+    exactly: type[Amount] = type(amount)
+    steps: list[Amount] = []
+    left = base = max(amount, exactly(0))
+    stacking = False
+    for discount in discounts:
+        if discount.kind is DiscountKind.PERCENT:
+            if not (stacking and discount.stacked):
+                base = left
+            stacking = discount.stacked
+            step = min(left, base * exactly(discount.value) / 100)
+        else:
+            stacking = False
+            step = min(left, exactly(discount.value))
+        left -= step
+        steps.append(step)
+    return steps
