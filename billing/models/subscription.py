@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from datetime import date
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from billing.models.catalog import Interval, Price, PriceClass, Product, Proration, Timing
+from tenants.models import Issuer, Tenant
+from tenants.models.columns import currency_is_a_code, days, same
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def active_on(self, day: date) -> SubscriptionQuerySet:
+        """Started, and not yet over, on ``day``."""
+        return self.filter(Q(ends_before=None) | Q(ends_before__gt=day), starts_on__lte=day)
+
+    def under(self, tenant: Tenant) -> SubscriptionQuerySet:
+        """Of the account or any account below it."""
+        return self.filter(
+            tenant__tree_id=tenant.tree_id, tenant__lft__gte=tenant.lft, tenant__rght__lte=tenant.rght
+        )
+
+    def with_items(self) -> SubscriptionQuerySet:
+        return self.select_related("tenant", "issuer").prefetch_related("items__price__tiers", "items__product")
+
+
+class Subscription(models.Model):
+    """The contract: which tenant buys from which issuer, since when, for how long, on which day it is billed."""
+
+    issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="subscriptions", verbose_name=_("issuer"))
+    reference = models.CharField(_("reference"), max_length=60)
+    tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="subscriptions", verbose_name=_("account"))
+    currency = models.CharField(_("currency"), max_length=3)
+    price_class = models.ForeignKey(PriceClass, models.PROTECT, verbose_name=_("price class"))
+    starts_on = models.DateField(_("first day"))
+    ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
+    trial_ends_before = models.DateField(_("first day after the trial"), null=True, blank=True)
+    billing_day = models.PositiveSmallIntegerField(
+        _("billing day"), null=True, blank=True, help_text=_("Empty: the day of the month on which paying begins.")
+    )
+    billed_before = models.DateField(
+        _("taken over: first day not billed elsewhere"),
+        null=True,
+        blank=True,
+        help_text=_("Earlier days were billed by another system and are waived here."),
+    )
+    term_months = models.PositiveSmallIntegerField(_("term in months"), null=True, blank=True)
+    renewal_months = models.PositiveSmallIntegerField(_("renewal in months"), null=True, blank=True)
+    notice_days = models.PositiveSmallIntegerField(_("notice in days"), null=True, blank=True)
+    po_number = models.CharField(_("PO number"), max_length=60, blank=True)
+    notes = models.TextField(_("notes"), blank=True)
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("contract")
+        verbose_name_plural = _("contracts")
+        ordering = ["reference"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issuer", "reference"],
+                name="subscription_reference_once",
+                violation_error_message=_("The issuer has another contract with this reference."),
+            ),
+            currency_is_a_code("subscription_currency_is_a_code"),
+            models.CheckConstraint(
+                name="subscription_ends_after_it_starts",
+                condition=Q(ends_before=None) | Q(ends_before__gte=F("starts_on")),
+                violation_error_message=_("The contract ends before it starts."),
+            ),
+            models.CheckConstraint(
+                name="subscription_trial_after_start",
+                condition=Q(trial_ends_before=None) | Q(trial_ends_before__gte=F("starts_on")),
+                violation_error_message=_("The trial ends before the contract starts."),
+            ),
+            models.CheckConstraint(
+                name="subscription_billing_day_in_month",
+                condition=Q(billing_day=None) | Q(billing_day__gte=1, billing_day__lte=31),
+                violation_error_message=_("The billing day is a day of the month, 1 to 31."),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["reference"], name="subscription_reference_prefix", opclasses=["varchar_pattern_ops"])
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def paid_from(self) -> date:
+        """The first day that is not free: the end of the trial, or the start."""
+        return max(self.starts_on, self.trial_ends_before or self.starts_on)
+
+
+class Item(models.Model):
+    """A quantity at one price, for a stretch of days. It changes once, when its end is set."""
+
+    subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="items", verbose_name=_("contract"))
+    product = models.ForeignKey(Product, models.PROTECT, related_name="items", verbose_name=_("product"))
+    price = models.ForeignKey(Price, models.PROTECT, related_name="items", verbose_name=_("price"))
+    quantity = models.DecimalField(_("quantity"), max_digits=19, decimal_places=4)
+    interval = models.CharField(_("interval"), max_length=20, choices=Interval)
+    timing = models.CharField(_("billed"), max_length=10, choices=Timing, default=Timing.ADVANCE)
+    proration = models.CharField(_("parts of a period"), max_length=20, choices=Proration, default=Proration.ACTUAL)
+    starts_on = models.DateField(_("first day"))
+    ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("contract position")
+        verbose_name_plural = _("contract positions")
+        ordering = ["starts_on", "id"]
+        constraints = [
+            models.CheckConstraint(
+                name="item_ends_after_it_starts",
+                condition=Q(ends_before=None) | Q(ends_before__gte=F("starts_on")),  # equal: overtaken on its first day
+                violation_error_message=_("The position ends before it starts."),
+            ),
+            models.CheckConstraint(
+                name="item_quantity_above_zero",
+                condition=Q(quantity__gt=0),
+                violation_error_message=_("The quantity is above zero."),
+            ),
+            ExclusionConstraint(
+                name="item_once_per_price_and_day",
+                expressions=[
+                    (same("subscription"), RangeOperators.OVERLAPS),
+                    (same("price"), RangeOperators.OVERLAPS),
+                    (days(), RangeOperators.OVERLAPS),
+                ],
+                violation_error_message=_("Another position of the contract has this price on these days."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id}/{self.pk}"

@@ -1,0 +1,1 @@
+"""A document as plain facts, and the electronic forms made from them."""

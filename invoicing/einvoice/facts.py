@@ -1,0 +1,164 @@
+"""A document's facts as plain data: all that is printed or written into an e-invoice, nothing that must be looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from invoicing.kernel.printing import Step
+
+
+class Kind(StrEnum):
+    """What the document is in law. "Gutschrift" is none of them: in VAT law that is self-billing."""
+
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+    CANCELLATION = "cancellation"
+
+
+class Collection(StrEnum):
+    """How the money comes in."""
+
+    INVOICE = "invoice"
+    DIRECT_DEBIT = "direct_debit"
+    CARD = "card"
+
+
+@dataclass(frozen=True, slots=True)
+class PartyFacts:
+    """A seller, buyer or payer as it was when the document was issued; ``country`` is an ISO code."""
+
+    name: str
+    street: str
+    postcode: str
+    city: str
+    country: str
+    reference: str = ""
+    vat_id: str = ""
+    tax_number: str = ""
+    register_entry: str = ""
+    managing_directors: str = ""
+    contact: str = ""
+    email: str = ""
+    phone: str = ""
+    iban: str = ""
+    bic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalFacts:
+    """The document that is corrected, named beyond doubt (EN 16931 BT-25, BT-26)."""
+
+    number: str
+    issued_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class TierFacts:
+    """One tier's share of a line: a quantity at its price, or the flat amount of the tier (then without a price)."""
+
+    quantity: Decimal
+    unit_price: Decimal | None
+    amount: Decimal  # exact, not rounded
+
+
+@dataclass(frozen=True, slots=True)
+class LineFacts:
+    """One charge. ``net`` is final; ``full`` and ``steps`` explain it where it is not quantity times price."""
+
+    position: int
+    text: str
+    quantity: Decimal  # negative where a price is taken back: EN 16931 has no negative prices (BR-27)
+    unit: str  # UN/ECE code
+    net: Decimal
+    starts_on: date
+    last_day: date
+    unit_price: Decimal | None = None  # exact; None where the price is not per unit (flat, stairstep, tiers)
+    tiers: tuple[TierFacts, ...] = ()
+    full: Decimal | None = None  # exact price of the full period, before ``steps``
+    steps: tuple[Step, ...] = ()
+    contract: str = ""
+    corrects: OriginalFacts | None = None
+    vat_category: str = "S"
+    vat_rate: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionFacts:
+    """The lines of one account on a consolidated document."""
+
+    tenant_name: str
+    tenant_reference: str
+    lines: tuple[LineFacts, ...]
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFacts:
+    """What the invoice tells about a contract, as of its date (A-14)."""
+
+    reference: str
+    text: str
+    tenant_name: str
+    starts_on: date
+    licences: Decimal
+    unit: str = "C62"
+    last_day: date | None = None
+    term_months: int | None = None
+    renewal_months: int | None = None
+    next_renewal_on: date | None = None
+    notice_by: date | None = None  # last day on which notice still reaches the end of the term
+
+
+@dataclass(frozen=True, slots=True)
+class VatShareFacts:
+    """VAT of one category and rate; ``notice`` says why there is none."""
+
+    category: str  # UNTDID 5305: S, AE, O, ...
+    rate: Decimal  # in percent
+    base: Decimal
+    vat: Decimal
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFacts:
+    """A whole document. Without a number it is a draft."""
+
+    kind: Kind
+    number: str | None
+    issued_on: date
+    currency: str
+    places: int  # decimals of the currency
+    language: str
+    seller: PartyFacts
+    buyer: PartyFacts
+    sections: tuple[SectionFacts, ...]
+    vat: tuple[VatShareFacts, ...]
+    net: Decimal
+    vat_total: Decimal
+    gross: Decimal
+    due_on: date | None = None
+    payment_days: int | None = None
+    collection: Collection = Collection.INVOICE
+    payer: PartyFacts | None = None  # where it is not the buyer
+    po_number: str = ""
+    project_code: str = ""
+    creditor_id: str = ""
+    mandate_reference: str = ""
+    contracts: tuple[ContractFacts, ...] = ()
+    original: OriginalFacts | None = None
+    vat_evidence: str = ""
+
+    @property
+    def lines(self) -> Iterator[LineFacts]:
+        """All lines, section by section."""
+        return (line for section in self.sections for line in section.lines)
+
+    @property
+    def is_consolidated(self) -> bool:
+        """Whether the lines stand in sections: several accounts, or one that is not the recipient's own."""
+        return len(self.sections) > 1 or any(s.tenant_reference != self.buyer.reference for s in self.sections)

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from billing.models import Charge
+from invoicing.models.bill_run import BillRun
+from invoicing.models.number_range import Kind, NumberRange
+from tenants.models import File, Issuer, Message, Tenant
+from tenants.models.columns import amount, below_infinity, currency_is_a_code
+from tenants.models.issuer import LANGUAGES
+
+
+class InvoiceQuerySet(models.QuerySet["Invoice"]):
+    def drafts(self) -> InvoiceQuerySet:
+        """Still to be decided: proposed, held or released."""
+        return self.filter(state__in=[Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED])
+
+    def issued(self) -> InvoiceQuerySet:
+        return self.filter(state=Invoice.State.ISSUED)
+
+
+class Invoice(models.Model):
+    """A document of any kind, from draft to issued. Issued, it is frozen by the database; it is corrected by others."""
+
+    Kind = Kind
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("draft")
+        HELD = "held", _("held")
+        RELEASED = "released", _("released")
+        ISSUED = "issued", _("issued")
+        CLOSED = "closed", _("closed without a document")
+
+    class VatCase(models.TextChoices):
+        """EN 16931 categories in use."""
+
+        STANDARD = "S", _("taxed")
+        REVERSE_CHARGE = "AE", _("reverse charge")
+        OUTSIDE = "O", _("not taxable in Germany")
+
+    run = models.ForeignKey(
+        BillRun, models.PROTECT, null=True, blank=True, related_name="invoices", verbose_name=_("bill run")
+    )
+    issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="invoices", verbose_name=_("issuer"))
+    recipient = models.ForeignKey(
+        Tenant, models.PROTECT, related_name="invoices_received", verbose_name=_("recipient")
+    )
+    payer = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_to_pay", verbose_name=_("payer"))
+    kind = models.CharField(_("kind"), max_length=15, choices=Kind, default=Kind.INVOICE)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
+    range = models.ForeignKey(NumberRange, models.PROTECT, null=True, blank=True, verbose_name=_("number range"))
+    sequence = models.PositiveIntegerField(_("place in its range"), null=True, blank=True)
+    number = models.CharField(_("number"), max_length=40, null=True, blank=True)
+    issued_on = models.DateField(_("invoice date"))
+    due_on = models.DateField(_("due"))
+    language = models.CharField(_("language"), max_length=2, choices=LANGUAGES)
+    currency = models.CharField(_("currency"), max_length=3)
+    collection = models.CharField(_("collection"), max_length=20, choices=Tenant.Collection)
+    po_number = models.CharField(_("PO number"), max_length=60, blank=True)
+    vat_case = models.CharField(_("VAT case"), max_length=2, choices=VatCase)
+    net = amount(_("net"))
+    vat = amount(_("VAT"))
+    gross = amount(_("gross"))
+    parties = models.JSONField(
+        _("parties"), default=dict, help_text=_("Seller and buyer as they were when the document arose.")
+    )
+    content_hash = models.CharField(_("hash of the content"), max_length=64)
+    chain_hash = models.CharField(_("hash of the chain"), max_length=64, blank=True)
+    reason = models.TextField(_("reason"), blank=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    objects = InvoiceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invoice")
+        verbose_name_plural = _("invoices")
+        ordering = ["-id"]
+        permissions = [
+            ("release_invoice", _("Can release and hold drafts")),
+            ("issue_invoice", _("Can issue released drafts")),
+            ("discard_invoice", _("Can discard drafts")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["range", "sequence"], name="invoice_sequence_once"),
+            models.UniqueConstraint(fields=["issuer", "number"], name="invoice_number_once"),
+            models.CheckConstraint(
+                name="invoice_numbered_exactly_when_issued",
+                condition=Q(
+                    state="issued", number__isnull=False, sequence__isnull=False, range__isnull=False
+                )
+                | (~Q(state="issued") & Q(number=None, sequence=None, range=None)),
+            ),
+            models.CheckConstraint(
+                name="invoice_adds_up",
+                condition=Q(gross=F("net") + F("vat")),
+                violation_error_message=_("Net and VAT do not add up to the gross amount."),
+            ),
+            models.CheckConstraint(name="invoice_amounts_are_numbers", condition=below_infinity("net") & below_infinity("vat")),
+            models.CheckConstraint(
+                name="invoice_sign_follows_kind",
+                condition=Q(kind="invoice", gross__gte=0) | Q(kind="credit_note", gross__lte=0) | Q(kind="cancellation"),
+            ),
+            models.CheckConstraint(
+                name="invoice_no_vat_without_ground",
+                condition=Q(vat_case="S") | Q(vat=0),
+                violation_error_message=_("Only a taxed document shows VAT (§ 14c UStG)."),
+            ),
+            currency_is_a_code("invoice_currency_is_a_code"),
+        ]
+        indexes = [
+            models.Index(fields=["run", "state"], name="invoice_in_tray", condition=~Q(state="issued")),
+            models.Index(fields=["issued_on"], name="invoice_by_day"),
+            models.Index(fields=["number"], name="invoice_number_prefix", opclasses=["varchar_pattern_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or f"#{self.pk}"
+
+
+class Section(models.Model):
+    """The part of a consolidated document that concerns one account."""
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="sections", verbose_name=_("invoice"))
+    tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+", verbose_name=_("account"))
+    position = models.PositiveIntegerField(_("position"))
+    name = models.CharField(_("name"), max_length=200)
+    currency = models.CharField(_("currency"), max_length=3)
+    net = amount(_("net"))
+
+    class Meta:
+        verbose_name = _("section")
+        verbose_name_plural = _("sections")
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["invoice", "tenant"], name="section_once_per_tenant")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Line(models.Model):
+    """One charge as printed. ``details`` holds what was true when it arose (``invoicing.drafting.line_details``)."""
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", verbose_name=_("invoice"))
+    section = models.ForeignKey(
+        Section, models.CASCADE, null=True, blank=True, related_name="lines", verbose_name=_("section")
+    )
+    charge = models.OneToOneField(Charge, models.PROTECT, related_name="line", verbose_name=_("charge"))
+    position = models.PositiveIntegerField(_("position"))
+    text = models.CharField(_("text"), max_length=250)
+    quantity = models.DecimalField(_("quantity"), max_digits=19, decimal_places=4)
+    unit = models.CharField(_("unit"), max_length=3)
+    starts_on = models.DateField(_("first day of service"))
+    ends_before = models.DateField(_("first day no longer covered"))
+    vat_case = models.CharField(_("VAT case"), max_length=2, choices=Invoice.VatCase)
+    vat_rate = models.DecimalField(_("VAT rate"), max_digits=6, decimal_places=3)
+    currency = models.CharField(_("currency"), max_length=3)
+    net = amount(_("net"))
+    details = models.JSONField(_("details"), default=dict)
+
+    class Meta:
+        verbose_name = _("line")
+        verbose_name_plural = _("lines")
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "position"], name="line_position_once"),
+            models.CheckConstraint(name="line_net_is_a_number", condition=below_infinity("net")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}. {self.text}"
+
+
+class VatShare(models.Model):
+    """VAT of one category and rate on a document: rounded once on the sum of its lines (EN 16931 BR-CO-17)."""
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="vat_shares", verbose_name=_("invoice"))
+    vat_case = models.CharField(_("VAT case"), max_length=2, choices=Invoice.VatCase)
+    vat_rate = models.DecimalField(_("VAT rate"), max_digits=6, decimal_places=3)
+    currency = models.CharField(_("currency"), max_length=3)
+    base = amount(_("net"))
+    vat = amount(_("VAT"))
+
+    class Meta:
+        verbose_name = _("VAT share")
+        verbose_name_plural = _("VAT shares")
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "vat_case", "vat_rate"], name="vat_share_once"),
+            models.CheckConstraint(name="vat_share_rate_by_case", condition=Q(vat_case="S") | Q(vat_rate=0, vat=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.vat_case} {self.vat_rate}"
+
+
+class DocumentFile(models.Model):
+    """A file of an issued document: rendered once, stored with its hash, never rendered again."""
+
+    class Kind(models.TextChoices):
+        PDF = "pdf", "PDF"
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="files", verbose_name=_("invoice"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    file = models.OneToOneField(File, models.PROTECT, related_name="+", verbose_name=_("file"))
+
+    class Meta:
+        verbose_name = _("document file")
+        verbose_name_plural = _("document files")
+        constraints = [models.UniqueConstraint(fields=["invoice", "kind"], name="document_file_once")]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class Delivery(models.Model):
+    """A document on its way to one recipient through one channel; the message knows how far it is."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", _("e-mail")
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", verbose_name=_("invoice"))
+    recipient = models.EmailField(_("recipient"))
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.EMAIL)
+    message = models.OneToOneField(Message, models.PROTECT, related_name="+", verbose_name=_("message"))
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "recipient", "channel"], name="delivery_once_per_recipient")
+        ]
+
+    def __str__(self) -> str:
+        return self.recipient

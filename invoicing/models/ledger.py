@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from invoicing.models.invoice import Invoice
+from tenants.models import Issuer, Tenant
+from tenants.models.columns import amount, below_infinity
+
+
+class LedgerAccount(models.Model):
+    """An account of an issuer's chart. ``role`` says what the product books on it."""
+
+    issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="ledger_accounts", verbose_name=_("issuer"))
+    role = models.CharField(_("role"), max_length=30)
+    code = models.CharField(_("account number"), max_length=12)
+    name = models.CharField(_("name"), max_length=100)
+
+    class Meta:
+        verbose_name = _("ledger account")
+        verbose_name_plural = _("ledger accounts")
+        ordering = ["code"]
+        constraints = [models.UniqueConstraint(fields=["issuer", "role"], name="ledger_account_once_per_role")]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class OpenItem(models.Model):
+    """What one document leaves to be paid. What is still open is the sum of the postings that name it."""
+
+    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="open_item", verbose_name=_("invoice"))
+    payer = models.ForeignKey(Tenant, models.PROTECT, related_name="open_items", verbose_name=_("payer"))
+    due_on = models.DateField(_("due"))
+    currency = models.CharField(_("currency"), max_length=3)
+    amount = amount(_("amount"))
+
+    class Meta:
+        verbose_name = _("open item")
+        verbose_name_plural = _("open items")
+        ordering = ["due_on", "id"]
+
+    def __str__(self) -> str:
+        return str(self.invoice_id)
+
+
+class JournalEntry(models.Model):
+    """A business event in the books; its postings sum to zero per currency (deferred trigger). Append-only."""
+
+    class Kind(models.TextChoices):
+        ISSUE = "issue", _("document issued")
+
+    issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="entries", verbose_name=_("issuer"))
+    kind = models.CharField(_("kind"), max_length=15, choices=Kind)
+    booked_on = models.DateField(_("booked on"))
+    invoice = models.ForeignKey(
+        Invoice, models.PROTECT, null=True, blank=True, related_name="entries", verbose_name=_("invoice")
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("journal entry")
+        verbose_name_plural = _("journal entries")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["invoice", "kind"], name="journal_entry_once", condition=Q(invoice__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Posting(models.Model):
+    """One side of an entry: debit positive, credit negative."""
+
+    entry = models.ForeignKey(JournalEntry, models.PROTECT, related_name="postings", verbose_name=_("journal entry"))
+    account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="postings", verbose_name=_("account"))
+    open_item = models.ForeignKey(
+        OpenItem, models.PROTECT, null=True, blank=True, related_name="postings", verbose_name=_("open item")
+    )
+    currency = models.CharField(_("currency"), max_length=3)
+    amount = amount(_("amount"))
+
+    class Meta:
+        verbose_name = _("posting")
+        verbose_name_plural = _("postings")
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(name="posting_amount_is_a_number", condition=below_infinity("amount"))]
+
+    def __str__(self) -> str:
+        return str(self.amount)

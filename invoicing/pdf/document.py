@@ -1,0 +1,352 @@
+"""An invoice, credit note or cancellation as a letter: its facts in, the bytes of a PDF out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext as _
+from reportlab.lib.units import mm
+from reportlab.platypus import Flowable
+
+from invoicing.einvoice.facts import Collection, DocumentFacts, Kind, LineFacts, PartyFacts, VatShareFacts
+from invoicing.kernel.printing import Reckoning, Step, StepKind, decimals_of, reckoning, shown_price
+from invoicing.pdf import paper
+from invoicing.pdf.wording import Wording, grouped_iban
+
+
+def render(facts: DocumentFacts) -> bytes:
+    """The document in its own language; equal facts give equal bytes. Without a number it is marked as a draft."""
+    with translation.override(facts.language):
+        wording = Wording(facts.language, facts.currency, facts.places)
+        html = render_to_string("invoicing/document.html", context_of(facts, wording))
+        slots = {"lines": lines_table(facts, wording), "contracts": contracts_table(facts, wording)}
+        sheet = paper.Paper(
+            page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages},
+            watermark="" if facts.number else _("DRAFT"),
+        )
+        return paper.draw(html, slots, sheet)
+
+
+def title_of(kind: Kind) -> str:
+    """The document's title in the active language; never "Gutschrift", which in VAT law is self-billing."""
+    match kind:
+        case Kind.INVOICE:
+            return _("Invoice")
+        case Kind.CREDIT_NOTE:
+            return _("Credit note")
+        case Kind.CANCELLATION:
+            return _("Cancellation invoice")
+
+
+def context_of(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
+    heading = f"{title_of(facts.kind)} {facts.number or ''}".strip()
+    return {
+        **letter_context(facts.seller, facts.buyer, wording),
+        "facts": facts,
+        "heading": heading,
+        "running_title": heading if facts.number else f"{heading} ({_('draft')})",
+        "info": list(info(facts, wording)),
+        "original": facts.original and {"number": facts.original.number, "on": wording.day(facts.original.issued_on)},
+        "totals": totals(facts, wording),
+        "notices": list(notices(facts)),
+        "payment": payment(facts, wording),
+        "payer": facts.payer and ", ".join(address(facts.payer, facts.seller, wording)),
+    }
+
+
+def letter_context(seller: PartyFacts, to: PartyFacts, wording: Wording) -> dict[str, Any]:
+    """What every letter of a seller shows: the sender, the address window, the foot."""
+    lines = address(to, seller, wording)
+    return {
+        "language": wording.language,
+        "seller": seller,
+        "sender_line": " · ".join([seller.name, seller.street, f"{seller.postcode} {seller.city}"]),
+        "address": lines,
+        "address_size": paper.fitting_size(lines, 80 * mm, 27 * mm, largest=9.5),
+        "foot": foot(seller, wording),
+    }
+
+
+def address(party: PartyFacts, seen_from: PartyFacts, wording: Wording) -> list[str]:
+    """Lines of the address; the country stands in it for mail abroad only."""
+    lines = [party.name, party.street, f"{party.postcode} {party.city}".strip()]
+    if party.country and party.country != seen_from.country:
+        lines.append(wording.country(party.country).upper())
+    return [line for line in lines if line]
+
+
+def foot(seller: PartyFacts, wording: Wording) -> list[list[str]]:
+    """Four columns of company data."""
+    bank = [_("IBAN") + " " + grouped_iban(seller.iban), _("BIC") + " " + seller.bic if seller.bic else ""]
+    tax = [
+        _("VAT ID") + " " + seller.vat_id if seller.vat_id else "",
+        _("Tax number") + " " + seller.tax_number if seller.tax_number else "",
+        seller.register_entry,
+        seller.managing_directors,
+    ]
+    place = [seller.name, seller.street, f"{seller.postcode} {seller.city}", wording.country(seller.country)]
+    reach = [seller.contact, seller.phone, seller.email]
+    columns = [place, reach, bank if seller.iban else [], tax]
+    return [[line for line in column if line] for column in columns]
+
+
+def info(facts: DocumentFacts, wording: Wording) -> Iterator[tuple[str, str]]:
+    """The block beside the address: label and value."""
+    lines = list(facts.lines)
+    yield (_("Number"), facts.number or _("draft"))
+    yield (_("Date"), wording.day(facts.issued_on))
+    if lines:
+        first, last = min(line.starts_on for line in lines), max(line.last_day for line in lines)
+        yield (_("Service period"), wording.days(first, last))
+    if facts.kind is Kind.INVOICE and facts.due_on:
+        yield (_("Due on"), wording.day(facts.due_on))
+    if facts.buyer.reference:
+        yield (_("Customer no."), facts.buyer.reference)
+    if facts.buyer.vat_id:
+        yield (_("Your VAT ID"), facts.buyer.vat_id)
+    if facts.po_number:
+        yield (_("Your order"), facts.po_number)
+    if facts.project_code:
+        yield (_("Your project"), facts.project_code)
+
+
+# Amounts
+
+
+def totals(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
+    taxed = [share for share in facts.vat if share.vat or share.category == "S"]
+    return {
+        "net": wording.money(facts.net),
+        "shares": [(share_label(share, wording), wording.money(share.vat)) for share in taxed],
+        "untaxed": [
+            (_("Not taxed (see note)"), wording.money(share.base))
+            for share in facts.vat
+            if share not in taxed and len(facts.vat) > 1
+        ],
+        "no_vat": not taxed,
+        "gross": wording.money(facts.gross),
+        "label": _("Invoice total") if facts.kind is Kind.INVOICE else _("Total"),
+        "in_your_favour": wording.money(-facts.gross) if facts.gross < 0 else "",
+    }
+
+
+def share_label(share: VatShareFacts, wording: Wording) -> str:
+    values = {"rate": wording.percent(share.rate), "base": wording.money(share.base)}
+    return _("VAT %(rate)s on %(base)s") % values
+
+
+def notices(facts: DocumentFacts) -> Iterator[str]:
+    """Why no VAT is shown: both languages where the law wants the German words (§ 14a (5) UStG)."""
+    for share in facts.vat:
+        if share.category == "S":
+            continue
+        if share.category == "AE":
+            yield share.notice or "Steuerschuldnerschaft des Leistungsempfängers / Reverse charge"
+            yield _("VAT ID of the supplier: %(seller)s. VAT ID of the recipient: %(buyer)s.") % {
+                "seller": facts.seller.vat_id,
+                "buyer": facts.buyer.vat_id,
+            }
+        elif share.category == "O":
+            yield share.notice or "Nicht im Inland steuerbare Leistung / Not subject to German VAT"
+        else:
+            yield share.notice
+
+
+def payment(facts: DocumentFacts, wording: Wording) -> list[str]:
+    """What the payer has to do, or need not do."""
+    values = {
+        "amount": wording.money(facts.gross),
+        "day": wording.day(facts.due_on) if facts.due_on else "",
+        "number": facts.number or _("draft"),
+        "days": facts.payment_days,
+    }
+    if facts.kind is not Kind.INVOICE:
+        return [_("We set this amount off against your open invoices. You need not do anything.")]
+    if facts.gross == 0:
+        return [_("Nothing is to be paid.")]
+    match facts.collection:
+        case Collection.DIRECT_DEBIT:
+            said = [_("We will collect %(amount)s on %(day)s by SEPA direct debit from your account.") % values]
+            if facts.mandate_reference:
+                mandate = {"creditor": facts.creditor_id, "mandate": facts.mandate_reference}
+                said.append(_("Creditor identifier %(creditor)s, mandate %(mandate)s.") % mandate)
+            return said
+        case Collection.CARD:
+            return [_("We will charge %(amount)s on %(day)s to the card you have stored with us.") % values]
+        case Collection.INVOICE:
+            if facts.payment_days:
+                term = _("Please pay %(amount)s by %(day)s (%(days)s days net) without deduction.")
+            else:
+                term = _("Please pay %(amount)s by %(day)s without deduction.")
+            return [term % values, *bank_lines(facts.seller, facts.number or _("draft"))]
+
+
+def bank_lines(seller: PartyFacts, purpose: str) -> list[str]:
+    if not seller.iban:
+        return []
+    account = _("Account: %(name)s, IBAN %(iban)s") % {"name": seller.name, "iban": grouped_iban(seller.iban)}
+    if seller.bic:
+        account += _(", BIC %(bic)s") % {"bic": seller.bic}
+    return [account, _("Reference: %(purpose)s") % {"purpose": purpose}]
+
+
+# Lines
+
+
+def lines_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
+    mixed = len(facts.vat) > 1
+    head = [_("Pos."), _("Description"), _("Quantity"), _("Unit price"), _("Amount") + " " + facts.currency]
+    widths = [11 * mm, 87 * mm, 20 * mm, 22 * mm, 25 * mm]
+    if mixed:
+        head.insert(4, _("VAT"))
+        widths = [11 * mm, 75 * mm, 20 * mm, 22 * mm, 12 * mm, 25 * mm]
+    grid = paper.Grid(head, widths, right_from=2)
+    for section in facts.sections:
+        if facts.is_consolidated:
+            name = f"{section.tenant_name} ({section.tenant_reference})"
+            grid.add([paper.plain(name, font=paper.BOLD)], bold=True, tint=True)
+        for position, line in enumerate(section.lines):
+            grid.add(line_cells(facts, line, wording, mixed=mixed))
+            if facts.is_consolidated and position == 0:
+                grid.stay_with_previous()
+        if facts.is_consolidated:
+            blanks = [""] * (len(head) - 2)
+            subtotal = _("Subtotal %(name)s") % {"name": section.tenant_name}
+            amount = wording.amount(section.net)
+            grid.add([*blanks, paper.plain(subtotal, 135 * mm, paper.BOLD), amount], bold=True)
+            grid.stay_with_previous()
+    return [grid.table()]
+
+
+def line_cells(facts: DocumentFacts, line: LineFacts, wording: Wording, *, mixed: bool) -> list[Any]:
+    price, said = price_of(line, wording)
+    period = wording.days(line.starts_on, line.last_day)
+    if line.contract:
+        period += " · " + _("Contract %(reference)s") % {"reference": line.contract}
+    details = [period, *said]
+    if line.corrects and line.corrects != facts.original:
+        values = {"number": line.corrects.number, "day": wording.day(line.corrects.issued_on)}
+        details.append(_("Corrects invoice %(number)s of %(day)s") % values)
+    cells = [str(line.position), paper.rich(line.text, details), wording.quantity(line.quantity, line.unit), price]
+    if mixed:
+        cells.append(wording.percent(line.vat_rate))
+    return [*cells, wording.amount(line.net)]
+
+
+def price_of(line: LineFacts, wording: Wording) -> tuple[str, list[str]]:
+    """What stands under "unit price", and how the amount was reckoned where it is not quantity times that price."""
+    full = line.full
+    if line.unit_price is not None and not line.steps:
+        price = shown_price(line.unit_price, line.quantity, line.net, wording.places)
+        if price is not None:
+            return wording.figure(price, decimals_of(price, wording.places)), []
+        full = line.net if full is None else full
+    if full is None:
+        full = line.unit_price * line.quantity if line.unit_price is not None else line.net
+    way = reckoning(full, line.steps, line.net, wording.places)
+    said = []
+    if way:
+        if line.unit_price is not None and line.unit_price * line.quantity == full:
+            said.append(product(line.quantity, line.unit_price, full, wording))
+        said += [tier_text(tier.quantity, tier.unit_price, tier.amount, wording) for tier in line.tiers]
+        if line.steps and len(said) != 1:
+            said.append(_("Price of the period: %(amount)s") % {"amount": wording.figure(way.full, way.decimals)})
+        said += steps_text(way, wording)
+    else:
+        said += [step_label(step, wording) for step in line.steps]
+        said.append(_("Parts of the period are balanced to the cent."))
+    flat = line.unit_price is None and not line.steps and len(line.tiers) < 2
+    return (_("flat rate") if flat else ""), said
+
+
+def product(quantity: Decimal, price: Decimal, amount: Decimal, wording: Wording) -> str:
+    shown = wording.figure(price, decimals_of(price, wording.places))
+    return f"{wording.number(quantity)} × {shown} = {wording.figure(amount, decimals_of(amount, wording.places))}"
+
+
+def tier_text(quantity: Decimal, price: Decimal | None, amount: Decimal, wording: Wording) -> str:
+    if price is not None:
+        return product(quantity, price, amount, wording)
+    values = {
+        "quantity": wording.number(quantity),
+        "amount": wording.figure(amount, decimals_of(amount, wording.places)),
+    }
+    return _("Tier reached with %(quantity)s: %(amount)s") % values
+
+
+def steps_text(way: Reckoning, wording: Wording) -> Iterator[str]:
+    for shown in way.steps:
+        if shown.step.kind in (StepKind.MINIMUM, StepKind.CAP) and not shown.change:
+            continue  # it did not bite
+        takes_away = shown.step.kind in (StepKind.PERCENT, StepKind.AMOUNT, StepKind.BOOKED)
+        figure = shown.change if takes_away else shown.remains
+        yield f"{step_label(shown.step, wording)}: {wording.figure(figure, way.decimals)}"
+
+
+def step_label(step: Step, wording: Wording) -> str:
+    match step.kind:
+        case StepKind.MINIMUM:
+            return _("Minimum charge")
+        case StepKind.CAP:
+            return _("Maximum charge")
+        case StepKind.SHARE if step.days:
+            return _("for %(days)s of %(whole)s days") % {"days": step.days[0], "whole": step.days[1]}
+        case StepKind.SHARE:
+            share = {"part": step.value.numerator, "whole": step.value.denominator}
+            return _("for %(part)s/%(whole)s of the period") % share
+        case StepKind.PERCENT:
+            label = _("%(percent)s discount") % {"percent": wording.percent(step.value)}
+        case StepKind.AMOUNT:
+            label = _("Discount")
+        case StepKind.BOOKED:
+            label = _("already charged")
+    return f"{label} ({step.reason})" if step.reason else label
+
+
+# Contracts
+
+
+def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
+    if not facts.contracts:
+        return []
+    head = [
+        _("Contract"),
+        _("Subject"),
+        _("Start"),
+        _("Term"),
+        _("Next renewal"),
+        _("Notice by"),
+        _("Licences"),
+    ]
+    widths = [25 * mm, 52 * mm, 18 * mm, 19 * mm, 18 * mm, 18 * mm, 15 * mm]
+    grid = paper.Grid(head, widths, right_from=6)
+    for contract in facts.contracts:
+        about = [contract.tenant_name] if facts.is_consolidated else []
+        grid.add(
+            [
+                paper.plain(contract.reference, 24 * mm),
+                paper.rich(contract.text, about),
+                wording.day(contract.starts_on),
+                term(contract.term_months, contract.last_day, wording),
+                wording.day(contract.next_renewal_on) if contract.next_renewal_on else "–",
+                wording.day(contract.notice_by) if contract.notice_by else "–",
+                wording.quantity(contract.licences, contract.unit),
+            ]
+        )
+    if len({contract.unit for contract in facts.contracts}) == 1 and len(facts.contracts) > 1:
+        total = wording.quantity(sum((c.licences for c in facts.contracts), Decimal(0)), facts.contracts[0].unit)
+        grid.add([_("Total number of licences"), "", "", "", "", "", total], bold=True)
+        grid.stay_with_previous()
+    return [grid.table()]
+
+
+def term(months: int | None, last_day: Any, wording: Wording) -> str:
+    if last_day:
+        return _("until") + "\n" + wording.day(last_day)
+    if months:
+        return _("%(months)s months") % {"months": months}
+    return _("open-ended")

@@ -1,0 +1,3 @@
+from payments.models.reminder import DunningBlock, DunningLevel, DunningPolicy, DunningRun, Letter, Reminder
+
+__all__ = ["DunningBlock", "DunningLevel", "DunningPolicy", "DunningRun", "Letter", "Reminder"]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from tenants.models.columns import currency_is_a_code
+
+LANGUAGES = [("de", _("German")), ("en", _("English"))]
+
+
+class Issuer(models.Model):
+    """A legal entity of ours that sells and invoices; it has its own numbers, tax ids, accounts and run settings."""
+
+    reference = models.CharField(_("reference"), max_length=60, unique=True)
+    name = models.CharField(_("name"), max_length=200)
+    street = models.CharField(_("street"), max_length=200)
+    postcode = models.CharField(_("postcode"), max_length=20)
+    city = models.CharField(_("city"), max_length=100)
+    country = models.CharField(_("country"), max_length=2, help_text=_("ISO code, such as DE"))
+    vat_id = models.CharField(_("VAT id"), max_length=20, blank=True)
+    tax_number = models.CharField(_("tax number"), max_length=30, blank=True)
+    register_entry = models.CharField(_("commercial register"), max_length=200, blank=True)
+    managing_directors = models.CharField(_("managing directors"), max_length=200, blank=True)
+    email = models.EmailField(_("e-mail"))
+    phone = models.CharField(_("phone"), max_length=50, blank=True)
+    contact = models.CharField(_("contact"), max_length=100, blank=True)
+    iban = models.CharField(_("IBAN"), max_length=34, blank=True)
+    bic = models.CharField(_("BIC"), max_length=11, blank=True)
+    language = models.CharField(_("language"), max_length=2, choices=LANGUAGES, default="de")
+    currency = models.CharField(_("currency"), max_length=3, default="EUR")
+    time_zone = models.CharField(_("time zone"), max_length=50, default="Europe/Berlin")
+    payment_days = models.PositiveSmallIntegerField(_("days to pay"), default=14)
+    issues_by_itself = models.BooleanField(
+        _("the nightly run issues by itself"),
+        default=True,
+        help_text=_("If off, the nightly run prepares drafts and waits until a person releases them."),
+    )
+
+    class Meta:
+        verbose_name = _("issuer")
+        verbose_name_plural = _("issuers")
+        ordering = ["reference"]
+        constraints = [
+            currency_is_a_code("issuer_currency_is_a_code"),
+            models.CheckConstraint(
+                name="issuer_country_is_a_code",
+                condition=Q(country__regex=r"^[A-Z]{2}$"),
+                violation_error_message=_("The country is a code of two capital letters, such as DE."),
+            ),
+            models.CheckConstraint(
+                name="issuer_has_a_tax_identity",
+                condition=~Q(vat_id="") | ~Q(tax_number=""),
+                violation_error_message=_("An issuer needs a VAT id or a tax number (§ 14 (4) no. 2 UStG)."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

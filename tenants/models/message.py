@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from tenants.models.file import File
+from tenants.models.intent import Intent, IntentQuerySet, in_tray
+from tenants.models.tenant import Tenant
+
+
+class Message(Intent):
+    """An e-mail to send once. Its Message-ID is fixed before the first attempt."""
+
+    key = models.CharField(_("key"), max_length=100, unique=True)
+    tenant = models.ForeignKey(
+        Tenant, models.PROTECT, null=True, blank=True, related_name="messages", verbose_name=_("account")
+    )
+    sender = models.CharField(_("sender"), max_length=250)
+    recipient = models.EmailField(_("recipient"))
+    subject = models.CharField(_("subject"), max_length=250)
+    body = models.TextField(_("text"))
+    file = models.ForeignKey(File, models.PROTECT, null=True, blank=True, verbose_name=_("attachment"))
+    file_name = models.CharField(_("name of the attachment"), max_length=100, blank=True)
+    message_id = models.CharField("Message-ID", max_length=200, unique=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+
+    objects = IntentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ["-id"]
+        indexes = [in_tray("message_in_tray")]
+
+    def __str__(self) -> str:
+        return self.subject
