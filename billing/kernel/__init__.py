@@ -1,1 +1,1 @@
-"""Reckoning: what is due, for which days, at which price. Plain Python on plain values: no database, no clock, no log."""
+"""Reckoning: what is due, for which days, at which price. Plain Python: no database, no clock, no log."""

@@ -19,9 +19,9 @@ class DiscountKind(StrEnum):
 class DiscountTerms:
     """A discount on a line. Inside one ``sequence`` percentages come before fixed amounts.
 
-    It holds for ``periods`` billed periods (``None``: for good) after the first ``after_periods`` ones. Percentages that follow
-    one another and are ``stacked`` add up (5 + 10 + 15 = 30 %), others are taken from what the one before has left.
-    ``key`` is what traces call it.
+    It holds for ``periods`` billed periods (``None``: for good) after the first ``after_periods`` ones. Percentages
+    that follow one another and are ``stacked`` add up (5 + 10 + 15 = 30 %), others are taken from what the one before
+    has left. ``key`` is what traces call it.
     """
 
     kind: DiscountKind
@@ -49,7 +49,7 @@ def holding(discounts: Iterable[DiscountTerms], ordinal: int) -> tuple[DiscountT
 
 
 def taken(amount: Amount, discounts: Iterable[DiscountTerms]) -> list[Amount]:
-    """What each of ``discounts``, in order, takes off the exact ``amount``; never below nothing. Each step >= 0, exact."""
+    """What each of ``discounts``, in order, takes off the exact ``amount``: exact, >= 0, never below nothing."""
     exactly: type[Amount] = type(amount)
     steps: list[Amount] = []
     left = base = max(amount, exactly(0))

@@ -1,4 +1,4 @@
-"""What a quantity costs: flat, per unit, graduated, volume, package, stairstep, percentage; free quota, minimum, cap."""
+"""What a quantity costs: flat, per unit, graduated, volume, package, stairstep, percentage; quota, minimum, cap."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +27,12 @@ class Model(StrEnum):
 class Tier:
     """Units above ``floor`` cost ``unit_price`` each, up to and including the floor of the next tier.
 
-    ``flat_amount`` is added once if the tier is entered (graduated) or matches (volume, stairstep).
+    The price is per unit, per package or in percent, as the model says. ``flat_amount`` is added once if the tier is
+    entered (graduated) or matches (volume, stairstep).
     """
 
     floor: Decimal
-    unit_price: Decimal = NONE  # may be finer than the minor unit: 0.0047. Per package, or in percent, as the model says
+    unit_price: Decimal = NONE  # may be finer than the minor unit: 0.0047
     flat_amount: Decimal = NONE
 
 
@@ -47,9 +48,9 @@ class PricedSlice:
 class PriceTerms:
     """A price as the catalog states it. ``tiers`` rise from floor 0; ``minimum`` and ``cap`` are per whole period.
 
-    Of the quantity ``free_quota`` units cost nothing. At zero units no flat amount of a tier is due unless ``flat_when_zero``
-    (a flat price is due whatever the quantity). ``package_per_tier`` rounds packages up within each tier instead of in total.
-    ``key`` is what traces call this price.
+    Of the quantity ``free_quota`` units cost nothing. At zero units no flat amount of a tier is due unless
+    ``flat_when_zero`` (a flat price is due whatever the quantity). ``package_per_tier`` rounds packages up within each
+    tier instead of in total. ``key`` is what traces call this price.
     """
 
     model: Model
@@ -74,10 +75,11 @@ class PriceTerms:
             raise ValueError("a package holds something, and a free quota is not negative")
         if self.minimum is not None and self.cap is not None and self.minimum > self.cap:
             raise ValueError("the minimum of a price is above its cap")
-        if self.model is Model.PACKAGE and not self.package_per_tier and any(floor % self.package_size for floor in floors):
+        in_total = self.model is Model.PACKAGE and not self.package_per_tier
+        if in_total and any(floor % self.package_size for floor in floors):
             raise ValueError("the tiers of a package price end with a full package")
         # hashed once: every line is looked up by its price
-        object.__setattr__(self, "_hash", hash((self.model, self.tiers, self.package_size, self.minimum, self.cap, self.key)))
+        object.__setattr__(self, "_hash", hash((self.model, self.tiers, self.minimum, self.cap, self.key)))
         object.__setattr__(self, "trace", _traced(self))
 
     def __hash__(self) -> int:
@@ -105,9 +107,7 @@ def tiers_up_to(rows: Sequence[tuple[Decimal | None, Decimal, Decimal]]) -> tupl
         raise ValueError("the last tier of a price, and only the last, is open")
     if any(lower >= upper for lower, upper in pairwise([NONE, *closed])):
         raise ValueError("the bounds of the tiers of a price rise from above 0")
-    return tuple(
-        Tier(floor, price, amount) for floor, (_, price, amount) in zip([NONE, *closed], rows, strict=True)
-    )
+    return tuple(Tier(floor, price, amount) for floor, (_, price, amount) in zip([NONE, *closed], rows, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,9 @@ def rate(price: PriceTerms, quantity: Decimal) -> Rated:
         if price.free_quota:
             trace["free"] = plain(min(quantity, price.free_quota))
         if len(price.tiers) > 1 or price.model is Model.PACKAGE:
-            trace["slices"] = [[plain(s.quantity), plain(s.unit_price), plain(s.flat_amount), plain(s.amount)] for s in slices]
+            trace["slices"] = [
+                [plain(s.quantity), plain(s.unit_price), plain(s.flat_amount), plain(s.amount)] for s in slices
+            ]
         if limits:
             trace["limits"] = [[code, plain(step)] for code, step in limits]
         trace["list"] = plain(amount)

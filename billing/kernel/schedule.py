@@ -92,7 +92,7 @@ class Grid:
 
     @classmethod
     def calendar(cls, interval: Interval, first_paid_on: date) -> "Grid":
-        """Calendar months, quarters, half-years, years (a length that divides or is made of years), or weeks from Monday."""
+        """Calendar months, quarters, half-years or years, by the interval's length; weeks from Monday."""
         if interval.unit is Unit.WEEK:
             monday = first_paid_on - timedelta(days=first_paid_on.weekday())
             return cls(interval, monday, monday.day)
@@ -136,10 +136,10 @@ def _months(first: int, months: int, day: int) -> Period:
 class Schedule:
     """The days of one item, on the grid of its contract.
 
-    ``paid_from`` is the contract's first paid day (the end of its trial, or its start): nothing is charged before it, and
-    discounts count periods from there. ``billed_before``: earlier days are waived, another system billed them.
-    ``periods_skipped``: nominal periods since ``paid_from`` of which the contract was not billed a day (paused), for items
-    that start after them; discounts do not count those.
+    ``paid_from`` is the contract's first paid day (the end of its trial, or its start): nothing is charged before it,
+    and discounts count periods from there. ``billed_before``: earlier days are waived, another system billed them.
+    ``periods_skipped``: nominal periods since ``paid_from`` of which the contract was not billed a day (paused), for
+    items that start after them; discounts do not count those.
     """
 
     grid: Grid
@@ -165,7 +165,7 @@ class Schedule:
         return Period(self.first_day, self.ends_before or _NEVER)
 
     def ordinal(self, n: int) -> int:
-        """Which billed period of the contract period ``n`` is: 1 is the one that holds the first paid day, stub or not."""
+        """Which billed period of the contract period ``n`` is: 1 is the one of the first paid day, stub or not."""
         if self.once:
             return 1
         return n - self.grid.index(self.paid_from or self.starts_on) + 1 - self.periods_skipped
@@ -176,14 +176,16 @@ class Schedule:
 
 
 def nominal_period(schedule: Schedule, n: int) -> Period:
-    """The whole period a charge is measured by: of the grid, or, if charged once, the item's own days (one if it is open)."""
+    """The whole period a charge is measured by: of the grid or, if charged once, the item's own days (one if open)."""
     if not schedule.once:
         return schedule.grid.period(n)
     start = max(schedule.starts_on, schedule.paid_from or schedule.starts_on)
     return Period(start, start + timedelta(days=1) if schedule.ends_before is None else schedule.ends_before)
 
 
-def due_periods(schedule: Schedule, *, through: date, since: date | None = None) -> Iterator[tuple[int, Period, Period]]:
+def due_periods(
+    schedule: Schedule, *, through: date, since: date | None = None
+) -> Iterator[tuple[int, Period, Period]]:
     """Yield number, nominal period and the item's days in it for all that is due, in order.
 
     ``since`` leaves out the periods that end on or before it.
