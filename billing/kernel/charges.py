@@ -215,6 +215,8 @@ def _reconciled(
             booked = sum((net for period, net in standing if period.start < until), ZERO)
             assessed = _assess(terms, ordinal, nominal, Period(inside.start, until))
             net, trace = assessed.less(booked, terms.places)
+            if net < 0:
+                raise ValueError(f"item {terms.key}: its terms give less for {nominal.start} than is booked")
             standing.append((gap, net))
             yield Due(terms.key, Kind.FEE, gap, nominal, ordinal, terms.quantity, net, trace)
 
@@ -262,6 +264,10 @@ def _credits(
     net, trace = assessed.less(booked, terms.places)
     if not net:
         return
+    if net > 0:
+        raise ValueError(
+            f"item {terms.key}: its terms give more for {nominal.start} than is booked, and for fewer days"
+        )
     weights = [Decimal(part.days) for part in unused]
     for part, share in zip(unused, split(net, weights, terms.places), strict=True):
         if len(unused) > 1:

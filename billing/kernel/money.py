@@ -1,7 +1,7 @@
 """Rounding, splitting, and how many decimal places a currency has."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from decimal import (
     ROUND_HALF_UP,
     Context,
@@ -27,11 +27,9 @@ _EXACT: Final = Context(
 )
 
 
-@contextmanager
-def exact() -> Iterator[None]:
+def exact() -> AbstractContextManager[Context]:
     """Reckon with 60 digits; whatever would be rounded silently, and any float, raises instead."""
-    with localcontext(_EXACT):
-        yield
+    return localcontext(_EXACT)
 
 
 def rounded(amount: Decimal | Fraction, places: int) -> Decimal:

@@ -1,7 +1,7 @@
 """Which days an item is charged for, and when: the grid of periods, trial, stubs, in advance or in arrears."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -30,10 +30,12 @@ class Interval:
 
     unit: Unit
     count: int = 1
+    months: int = field(init=False)  # 0 if it is not counted in months
 
     def __post_init__(self) -> None:
         if self.count < 1 or (self.unit is Unit.ONCE and self.count != 1):
             raise ValueError(f"an interval of {self.count} {self.unit} is none")
+        object.__setattr__(self, "months", self.count if self.unit is Unit.MONTH else 0)
 
     @classmethod
     def parse(cls, word: str) -> "Interval":
@@ -42,11 +44,6 @@ class Interval:
             return INTERVALS[word]
         except KeyError:
             raise ValueError(f"{word!r} is no interval; known are {', '.join(INTERVALS)}") from None
-
-    @property
-    def months(self) -> int:
-        """Length in months; 0 if it is not counted in months."""
-        return self.count if self.unit is Unit.MONTH else 0
 
 
 INTERVALS: Final = {
@@ -74,6 +71,13 @@ class Grid:
     def __post_init__(self) -> None:
         if self.interval.unit is Unit.MONTH and months_after(self.anchor, 0, self.anchor_day) != self.anchor:
             raise ValueError(f"{self.anchor} does not stand for day {self.anchor_day} of its month")
+
+    @classmethod
+    def of(cls, interval: Interval, billing_day: int | None, first_paid_on: date) -> "Grid":
+        """By the contract's billing day if it has one and the interval is counted in months, else by anniversary."""
+        if billing_day is None or not interval.months:
+            return cls.anniversary(interval, first_paid_on)
+        return cls.on_billing_day(interval, billing_day, first_paid_on)
 
     @classmethod
     def anniversary(cls, interval: Interval, first_paid_on: date) -> "Grid":
@@ -115,7 +119,7 @@ class Grid:
         """The number of the period that holds ``day``."""
         if months := self.interval.months:
             apart = (day.year - self.anchor.year) * 12 + day.month - self.anchor.month
-            if day < month_day(day.year * 12 + day.month - 1, self.anchor_day):
+            if day.day < self.anchor_day and day < month_day(day.year * 12 + day.month - 1, self.anchor_day):
                 apart -= 1
             return apart // months
         return (day - self.anchor).days // _days(self.interval)
@@ -152,12 +156,15 @@ class Schedule:
 
     @property
     def once(self) -> bool:
-        return self.grid.interval.unit is Unit.ONCE
+        return not self.grid.interval.months and self.grid.interval.unit is Unit.ONCE
 
     @property
     def first_day(self) -> date:
         """First day that is charged, if any is."""
-        return max(self.starts_on, self.paid_from or self.starts_on, self.billed_before or self.starts_on)
+        first = self.starts_on
+        if self.paid_from is not None and self.paid_from > first:
+            first = self.paid_from
+        return first if self.billed_before is None else max(first, self.billed_before)
 
     @property
     def stretch(self) -> Period:
@@ -196,12 +203,15 @@ def due_periods(
         if nominal and nominal.start >= schedule.first_day and nominal.start <= through:
             yield 0, nominal, nominal
         return
-    stretch = schedule.stretch
-    first, last = max(stretch.start, since or stretch.start), min(through, stretch.end - timedelta(days=1))
-    if first > last:
-        return
-    for n in range(schedule.grid.index(first), schedule.grid.index(last) + 1):
-        nominal = schedule.grid.period(n)
+    stretch, grid = schedule.stretch, schedule.grid
+    first = stretch.start if since is None else max(stretch.start, since)
+    n = grid.index(first)
+    nominal = grid.period(n)
+    while first <= through and first < stretch.end:
         inside = nominal if stretch.start <= nominal.start and nominal.end <= stretch.end else nominal & stretch
-        if schedule.is_due(inside, through):
-            yield n, nominal, inside
+        if not schedule.is_due(inside, through):
+            return
+        yield n, nominal, inside
+        n += 1
+        nominal = grid.period(n)
+        first = nominal.start
