@@ -5,9 +5,11 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from threading import Event
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
@@ -30,26 +32,19 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         commands = {
-            "web": [
-                "gunicorn",
-                "config.wsgi:application",
-                "--bind",
-                f"{host}:{port}",
-                "--workers",
-                "2",
-                "--threads",
-                "4",
-            ],
-            "worker": ["celery", "--app", "config", "worker", "--loglevel", "WARNING", "--concurrency", "2"],
-            "beat": ["celery", "--app", "config", "beat", "--loglevel", "WARNING", "--pidfile", ""],
+            "web": f"gunicorn config.wsgi:application --bind {host}:{port} --workers 2 --threads 4 --no-control-socket --log-level warning",
+            "worker": "celery --quiet --app config worker --loglevel WARNING --concurrency 2",
+            "beat": "celery --quiet --app config beat --loglevel WARNING --pidfile=",
         }
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         # each in a session of its own: Ctrl-C reaches us alone, and we pass it on once
         processes = {
-            name: subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, start_new_session=True)
+            name: subprocess.Popen([sys.executable, "-m", *command.split()], cwd=ROOT, start_new_session=True)
             for name, command in commands.items()
         }
         try:
             self.stdout.write(_("Kontor is served at http://%(host)s:%(port)s/ (stop with Ctrl-C)") % options)
+            self.stdout.flush()
             while not stopping.wait(0.5):
                 ended = [name for name, process in processes.items() if process.poll() is not None]
                 if ended:
