@@ -31,6 +31,7 @@ def main() -> None:
     except ImportError:
         sys.exit("Django is not installed for this Python: run `make demo` once, then use .venv/bin/python manage.py.")
     from config import env, servers
+    from config.outages import outage
     from tenants.errors import OperatorError
 
     try:
@@ -39,6 +40,11 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except OperatorError as refusal:
         sys.exit(str(refusal))
+    except Exception as error:
+        sentence = outage(error)
+        if sentence is None:
+            raise
+        sys.exit(sentence)
 
 
 if __name__ == "__main__":

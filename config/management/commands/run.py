@@ -32,7 +32,7 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         commands = {
-            "web": f"gunicorn config.wsgi:application --bind {host}:{port} --workers 2 --threads 4 --no-control-socket --log-level warning",
+            "web": f"gunicorn config.wsgi --bind {host}:{port} --threads 8 --no-control-socket --log-level warning",
             "worker": "celery --quiet --app config worker --loglevel WARNING --concurrency 2",
             "beat": "celery --quiet --app config beat --loglevel WARNING --pidfile=",
         }
