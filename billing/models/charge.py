@@ -20,8 +20,8 @@ class ChargeQuerySet(models.QuerySet["Charge"]):
 class Charge(models.Model):
     """One billable amount with its service period and the trace that explains it: the hand-over to invoicing.
 
-    A fee is positive or zero; a credit is negative and names the fee it corrects; a reversal undoes a whole fee and
-    has its sign turned. Final once its line is on an issued document.
+    A fee is positive or zero; a credit is negative and names the fee it corrects. A row that ``reverses`` another undoes
+    all of it: the same days, the opposite kind and amount. Final once its line is on an issued document.
     """
 
     class Kind(models.TextChoices):
@@ -75,7 +75,9 @@ class Charge(models.Model):
             models.CheckConstraint(name="charge_covers_days", condition=Q(ends_before__gt=F("starts_on"))),
             models.CheckConstraint(
                 name="charge_credit_names_its_fee",
-                condition=Q(kind="fee", corrects=None) | Q(kind="credit", corrects__isnull=False),
+                condition=Q(reverses__isnull=False, corrects=None)
+                | Q(reverses=None, kind="fee", corrects=None)
+                | Q(reverses=None, kind="credit", corrects__isnull=False),
             ),
             models.CheckConstraint(
                 name="charge_sign_follows_kind",

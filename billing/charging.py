@@ -1,0 +1,359 @@
+"""Bring the charges in line with the contracts: what is due less what is booked.
+
+Reads everything a chunk of payers needs in a fixed number of queries, reckons in the kernel, and writes by COPY.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from django.db import connection
+from django.utils.translation import gettext_lazy as _
+
+from billing.kernel.charges import Booked, Due, ItemTerms, Kind, Proration, due_after, due_less_booked, is_settled
+from billing.kernel.discounts import DiscountKind, DiscountTerms
+from billing.kernel.money import places_of
+from billing.kernel.period import Period
+from billing.kernel.pricing import Model, PriceTerms, Tier
+from billing.kernel.schedule import Grid, Interval, Schedule, Timing, Unit
+from billing.models import Charge
+from tenants.copying import copy_rows, new_keys, table_of
+from tenants.errors import OperatorError
+
+CHARGES = table_of(Charge)
+
+
+class Unbillable(OperatorError):
+    """A contract or a price says something that cannot be reckoned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a document says about a contract."""
+
+    key: int
+    reference: str
+    tenant: int
+    currency: str
+    po_number: str
+    starts_on: date
+    ends_before: date | None
+    term_months: int | None
+    renewal_months: int | None
+    notice_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An item of a contract with its terms and what a document says about it."""
+
+    contract: Contract
+    terms: ItemTerms
+    product: int
+    interval: str
+
+
+@dataclass(slots=True)
+class Proposed:
+    """A charge to be booked for a position; ``key`` is its own from the moment it is written."""
+
+    position: Position
+    due: Due
+    key: int = 0
+
+
+@dataclass(slots=True)
+class Proposal:
+    """What brings the charges of some payers in line. ``left_out`` names accounts of theirs that are not active."""
+
+    charges: list[Proposed] = field(default_factory=list)
+    left_out: dict[int, list[str]] = field(default_factory=dict)
+
+
+def propose(issuer: int, payers: Sequence[int], *, through: date) -> Proposal:
+    """What brings the charges of ``payers`` (tenant keys) with ``issuer`` in line up to ``through``; writes nothing.
+
+    Raises ``Unbillable`` naming the contract or price that cannot be reckoned.
+    """
+    rows, left_out = _read_items(issuer, payers, through)
+    proposal = Proposal(left_out=left_out)
+    if not rows:
+        return proposal
+    positions = _positions(rows)
+    summary = _read_booked_days([position.terms.key for position in positions])
+    unsettled: list[Position] = []
+    for position in positions:
+        booked_before, booked_days, credits = summary.get(position.terms.key, (None, 0, 0))
+        if credits or not is_settled(position.terms, booked_before, booked_days):
+            unsettled.append(position)
+        else:
+            proposal.charges += [Proposed(position, due) for due in due_after(position.terms, booked_before, through)]
+    booked = _read_booked([position.terms.key for position in unsettled])
+    for position in unsettled:
+        due = due_less_booked(position.terms, booked.get(position.terms.key, ()), through)
+        proposal.charges += [Proposed(position, one) for one in due]
+    return proposal
+
+
+def write(proposal: Proposal) -> None:
+    """Book what ``propose`` found, in the caller's transaction, under the payers' locks."""
+    if not proposal.charges:
+        return
+    keys = new_keys(**{CHARGES: len(proposal.charges)})[CHARGES]
+    traces: dict[int, str] = {}
+    rows = []
+    reversed_by: list[tuple[int, int]] = []
+    for charge, key in zip(proposal.charges, keys, strict=True):
+        charge.key = key
+        due = charge.due
+        trace = traces.get(id(due.trace))
+        if trace is None:
+            trace = traces[id(due.trace)] = json.dumps(due.trace, ensure_ascii=False, separators=(",", ":"))
+        if due.reverses is not None:
+            reversed_by.append((due.reverses, key))
+        rows.append(
+            (
+                key,
+                due.item,
+                due.kind.value,
+                due.period.start,
+                due.period.end,
+                due.quantity,
+                charge.position.contract.currency,
+                due.net,
+                due.corrects,
+                due.reverses,
+                trace,
+            )
+        )
+    if reversed_by:
+        _mark_reversed(reversed_by)  # first: what it charges anew must not overlap what it undoes
+    copy_rows(
+        CHARGES,
+        (
+            "id",
+            "item_id",
+            "kind",
+            "starts_on",
+            "ends_before",
+            "quantity",
+            "currency",
+            "net",
+            "corrects_id",
+            "reverses_id",
+            "trace",
+        ),
+        rows,
+    )
+
+
+def _mark_reversed(pairs: Sequence[tuple[int, int]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"update {CHARGES} c set reversed_by_id = p.by from unnest(%s::bigint[], %s::bigint[]) as p(key, by)"
+            " where c.id = p.key",
+            [[key for key, _by in pairs], [by for _key, by in pairs]],
+        )
+
+
+def _read_items(
+    issuer: int, payers: Sequence[int], through: date
+) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
+    """Items of the payers' accounts that start by ``through``, with their contracts; and accounts that are set aside."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select s.id, s.reference, s.tenant_id, s.currency, s.po_number, s.starts_on, s.ends_before, s.term_months,
+                   s.renewal_months, s.notice_days, s.trial_ends_before, s.billing_day, s.billed_before,
+                   i.id, i.product_id, i.price_id, i.quantity, i.interval, i.timing, i.proration, i.starts_on,
+                   i.ends_before, t.status, coalesce(t.pay_by_id, t.id), t.reference
+              from tenants_tenant t
+              join billing_subscription s on s.tenant_id = t.id and s.issuer_id = %s
+              join billing_item i on i.subscription_id = s.id
+             where coalesce(t.pay_by_id, t.id) = any(%s) and i.starts_on <= %s
+             order by t.tree_id, t.lft, s.reference, i.starts_on, i.id
+            """,
+            [issuer, list(payers), through],
+        )
+        rows = cursor.fetchall()
+    left_out: dict[int, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        if row[22] != "active":
+            left_out[row[23]][row[24]] = None
+    active = [row for row in rows if row[22] == "active"] if left_out else rows
+    return active, {payer: list(references) for payer, references in left_out.items()}
+
+
+def _positions(rows: Sequence[tuple[Any, ...]]) -> list[Position]:
+    prices = _read_prices({row[15] for row in rows})
+    grants = _read_grants({row[0] for row in rows})
+    contracts: dict[int, Contract] = {}
+    positions = []
+    for row in rows:
+        contract = contracts.get(row[0])
+        if contract is None:
+            contract = contracts[row[0]] = Contract(*row[:10])
+        trial_ends_before, billing_day, billed_before = row[10:13]
+        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[13:22]
+        paid_from = max(contract.starts_on, trial_ends_before) if trial_ends_before else contract.starts_on
+        try:
+            schedule = Schedule(
+                grid=_grid(interval, billing_day, paid_from),
+                starts_on=starts_on,
+                ends_before=_earlier(ends_before, contract.ends_before),
+                timing=Timing(timing),
+                paid_from=paid_from,
+                billed_before=billed_before,
+            )
+        except ValueError as error:
+            raise Unbillable(
+                _("Contract %(contract)s: %(reason)s") % {"contract": contract.reference, "reason": error}
+            ) from error
+        positions.append(
+            Position(
+                contract,
+                ItemTerms(
+                    key,
+                    places_of(contract.currency),
+                    schedule,
+                    prices[price],
+                    quantity,
+                    grants.get(contract.key, ()),
+                    Proration(proration),
+                ),
+                product,
+                interval,
+            )
+        )
+    return positions
+
+
+def _earlier(one: date | None, other: date | None) -> date | None:
+    return min(one, other) if one and other else one or other
+
+
+@lru_cache(maxsize=4096)
+def _grid(interval: str, billing_day: int | None, paid_from: date) -> Grid:
+    parsed = Interval.parse(interval)
+    if billing_day is None or parsed.unit is Unit.ONCE:
+        return Grid.anniversary(parsed, paid_from)
+    return Grid.on_billing_day(parsed, billing_day, paid_from)
+
+
+def _read_prices(keys: set[int]) -> dict[int, PriceTerms]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select p.id, d.reference || '/' || c.number || '/' || p.currency, p.model, p.package_size, p.minimum, p.cap,
+                   p.free_quantity, array_agg(array[t.up_to, t.unit_price, t.flat_amount] order by t.up_to nulls last)
+              from billing_price p
+              join billing_product d on d.id = p.product_id
+              join billing_priceclass c on c.id = p.price_class_id
+              left join billing_tier t on t.price_id = p.id
+             where p.id = any(%s)
+             group by p.id, d.reference, c.number
+            """,
+            [list(keys)],
+        )
+        return {
+            key: _price(name, model, size, minimum, cap, free, tuple(map(tuple, tiers)))
+            for key, name, model, size, minimum, cap, free, tiers in cursor.fetchall()
+        }
+
+
+@lru_cache(maxsize=1024)  # equal rows give the same object, which the kernel's own caches are keyed by
+def _price(
+    name: str,
+    model: str,
+    size: Decimal | None,
+    minimum: Decimal | None,
+    cap: Decimal | None,
+    free: Decimal,
+    tiers: tuple[tuple[Decimal | None, Decimal | None, Decimal | None], ...],
+) -> PriceTerms:
+    """A price as the kernel wants it: tiers by their floors. Raises ``Unbillable`` naming the price."""
+    if tiers[-1][0] is not None:
+        raise Unbillable(_("Price %(price)s: its last tier must be open-ended.") % {"price": name})
+    floors = [Decimal(0), *(up_to for up_to, _unit, _flat in tiers[:-1] if up_to is not None)]
+    try:
+        return PriceTerms(
+            model=Model(model),
+            tiers=tuple(
+                Tier(floor, unit_price or Decimal(0), flat_amount or Decimal(0))
+                for floor, (_up_to, unit_price, flat_amount) in zip(floors, tiers, strict=True)
+            ),
+            package_size=size or Decimal(1),
+            free_quota=free,
+            minimum=minimum,
+            cap=cap,
+            key=name,
+        )
+    except ValueError as error:
+        raise Unbillable(_("Price %(price)s: %(reason)s") % {"price": name, "reason": error}) from error
+
+
+def _read_grants(subscriptions: set[int]) -> dict[int, tuple[DiscountTerms, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select g.subscription_id, d.kind, coalesce(d.percent, d.amount), d.sequence, d.periods, d.after_periods,
+                   d.reference
+              from billing_grant g join billing_discount d on d.id = g.discount_id
+             where g.subscription_id = any(%s)
+             order by g.subscription_id, d.sequence, g.id
+            """,
+            [list(subscriptions)],
+        )
+        grants: dict[int, tuple[DiscountTerms, ...]] = {}
+        for subscription, *terms in cursor.fetchall():
+            grants[subscription] = (*grants.get(subscription, ()), _discount(*terms))
+        return grants
+
+
+@lru_cache(maxsize=1024)
+def _discount(
+    kind: str, value: Decimal, sequence: int, periods: int | None, after_periods: int, reference: str
+) -> DiscountTerms:
+    return DiscountTerms(DiscountKind(kind), value, sequence, periods, after_periods, key=reference)
+
+
+def _read_booked_days(items: Sequence[int]) -> dict[int, tuple[date, int, int]]:
+    """Per item: the day before which its standing charges end, how many days its fees cover, how many credits stand."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select item_id, max(ends_before), sum(ends_before - starts_on) filter (where kind = 'fee'),
+                   count(*) filter (where kind = 'credit')
+              from {CHARGES}
+             where item_id = any(%s) and reversed_by_id is null and reverses_id is null
+             group by item_id
+            """,
+            [list(items)],
+        )
+        return {item: (before, days or 0, credits) for item, before, days, credits in cursor.fetchall()}
+
+
+def _read_booked(items: Sequence[int]) -> dict[int, list[Booked]]:
+    """All that stands booked, for the few items whose charges are not simply their days so far."""
+    booked: dict[int, list[Booked]] = defaultdict(list)
+    if items:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                select item_id, id, kind, starts_on, ends_before, net, corrects_id
+                  from {CHARGES}
+                 where item_id = any(%s) and reversed_by_id is null and reverses_id is null
+                 order by item_id, starts_on
+                """,
+                [list(items)],
+            )
+            for item, key, kind, start, end, net, corrects in cursor.fetchall():
+                booked[item].append(Booked(key, Kind(kind), Period(start, end), net, corrects))
+    return booked

@@ -1,0 +1,302 @@
+"""Every payer of an issuer, in chunks that are all or nothing.
+
+Any number of processes may work on one run. A chunk is one transaction: claim, lock, reckon, write, number, commit.
+The claim dies with the process, so that after a kill a payer is untouched, proposed completely, or issued completely.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Now
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from billing import charging
+from invoicing import drafting, issuing, posting
+from invoicing.models import BillRun, Invoice, Outcome
+from tenants.copying import table_of
+from tenants.errors import OperatorError
+from tenants.models import Issuer
+from tenants.transactions import lock_payers
+
+logger = logging.getLogger(__name__)
+OUTCOMES = table_of(Outcome)
+TRIES = 3
+
+
+class RunInProgress(OperatorError):
+    """Another run of the issuer is being worked on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many payers of a run have come how far, and what it made of them."""
+
+    pending: int
+    proposed: int
+    issued: int
+    nothing_due: int
+    skipped: int
+    parked: int
+    documents: int
+    lines: int
+
+    @property
+    def total(self) -> int:
+        return self.pending + self.done
+
+    @property
+    def done(self) -> int:
+        return self.proposed + self.issued + self.nothing_due + self.skipped + self.parked
+
+
+@transaction.atomic
+def start(
+    *,
+    issuer: Issuer,
+    through: date,
+    issue_on: date,
+    issues_by_itself: bool,
+    chunk_size: int = 500,
+    by: Any = None,
+) -> BillRun:
+    """Open a run with one pending outcome per payer, or join the one that is running for the same days.
+
+    Raises ``RunInProgress`` if a run for the same invoice date but another day, or another kind of release, is running.
+    """
+    posting.ensure_chart(issuer)
+    run, is_new = BillRun.objects.get_or_create(
+        issuer=issuer,
+        issue_on=issue_on,
+        state=BillRun.State.RUNNING,
+        defaults={
+            "through": through,
+            "issues_by_itself": issues_by_itself,
+            "chunk_size": chunk_size,
+            "started_by": by,
+        },
+    )
+    if (run.through, run.issues_by_itself) != (through, issues_by_itself):
+        raise RunInProgress(
+            _("A run of %(issuer)s with invoice date %(day)s is in progress: charged through %(through)s.")
+            % {"issuer": issuer.reference, "day": issue_on.isoformat(), "through": run.through.isoformat()}
+        )
+    if is_new:
+        with translation.override(issuer.language):
+            set_aside = str(_("The account is not active."))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                insert into {OUTCOMES} (run_id, payer_id, state, reason, documents, lines)
+                select %s, p.id, case p.status when 'active' then 'pending' else 'skipped' end,
+                       case p.status when 'active' then '' else %s end, 0, 0
+                  from tenants_tenant p
+                 where p.id in ({PAYERS})
+                """,
+                [run.pk, set_aside, issuer.pk, through],
+            )
+    return run
+
+
+PAYERS = """
+    select coalesce(t.pay_by_id, t.id)
+      from billing_subscription s join tenants_tenant t on t.id = s.tenant_id
+     where s.issuer_id = %s and s.starts_on <= %s
+"""
+
+
+def bill(run: BillRun, *, on_step: Callable[[int], None] | None = None) -> None:
+    """Bill the payers whose outcome is still pending; one payer's trouble stops no other.
+
+    Returns when no payer is pending any more, also none that another process holds. ``on_step`` hears after each chunk how
+    many payers it settled.
+    """
+    while settled := _tried(step, run) or _tried(wait_for_others, run):
+        if on_step is not None:
+            on_step(settled)
+    BillRun.objects.filter(pk=run.pk, state=BillRun.State.RUNNING).exclude(
+        pk__in=Outcome.objects.pending().filter(run=run).values("run_id")
+    ).update(state=BillRun.State.FINISHED, finished_at=Now())
+
+
+@transaction.atomic
+def step(run: BillRun) -> int:
+    """One chunk. Returns how many payers it settled; 0 when none is free."""
+    payers = list(run.outcomes.pending().claim(run.chunk_size).values_list("payer_id", flat=True))
+    if payers:
+        settle(run, payers)
+    return len(payers)
+
+
+@transaction.atomic
+def wait_for_others(run: BillRun) -> int:
+    """Wait for the process that holds the first pending payer; if it did not settle it, do so."""
+    payers = list(
+        run.outcomes.pending()
+        .select_for_update(of=("self",), no_key=True)
+        .order_by("payer_id")
+        .values_list("payer_id", flat=True)[:1]
+    )
+    if payers:
+        settle(run, payers)
+        return 1
+    return 1 if run.outcomes.pending().exists() else 0
+
+
+def _tried(work: Callable[[BillRun], int], run: BillRun) -> int:
+    """Run ``work`` again, three times in all, if the database broke it off for a reason of the moment."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return work(run)
+        except OperationalError as error:
+            if attempt == TRIES or not _is_of_the_moment(error):
+                raise
+            logger.warning("chunk broken off, tried again", extra={"run": run.pk, "attempt": attempt})
+            time.sleep(random.uniform(0.05, 0.2) * attempt)
+    raise AssertionError("unreachable")
+
+
+def _is_of_the_moment(error: BaseException) -> bool:
+    """Deadlock, serialization failure, lock timeout."""
+    return getattr(error.__cause__, "pgcode", None) in {"40P01", "40001", "55P03"}
+
+
+def settle(run: BillRun, payers: Sequence[int]) -> None:
+    """Bill ``payers`` all or none; if that fails, each half for itself, down to the one that cannot be billed."""
+    try:
+        with transaction.atomic():  # a savepoint
+            bill_chunk(run, payers)
+    except OperationalError:
+        raise
+    except Exception as error:
+        if len(payers) > 1:
+            middle = len(payers) // 2
+            settle(run, payers[:middle])
+            settle(run, payers[middle:])
+        else:
+            park(run, payers[0], error)
+
+
+def bill_chunk(run: BillRun, payers: Sequence[int]) -> None:
+    """Charge, draft and, where the run issues by itself, issue; then write the outcomes."""
+    lock_payers(payers)
+    proposal = charging.propose(run.issuer_id, payers, through=run.through)
+    drafts = drafting.propose(run.issuer, proposal, issue_on=run.issue_on)
+    charging.write(proposal)
+    drafting.write(
+        drafts, run=run.pk, state=(Invoice.State.RELEASED if run.issues_by_itself else Invoice.State.DRAFT).value
+    )
+    if run.issues_by_itself:
+        issuing.number(
+            run.issuer, [issuing.Issuable.of(draft) for draft in drafts if not draft.is_nothing], on=run.issue_on
+        )
+    _write_outcomes(run, payers, drafts, proposal.left_out)
+
+
+def _write_outcomes(
+    run: BillRun, payers: Sequence[int], drafts: Sequence[drafting.Draft], left_out: dict[int, list[str]]
+) -> None:
+    documents = dict.fromkeys(payers, 0)
+    lines = dict.fromkeys(payers, 0)
+    for draft in drafts:
+        documents[draft.payer.id] += not draft.is_nothing
+        lines[draft.payer.id] += len(draft.lines)
+    done = (Outcome.State.ISSUED if run.issues_by_itself else Outcome.State.PROPOSED).value
+    with translation.override(run.issuer.language):
+        reasons = {
+            payer: str(_("Not active, left out: %(accounts)s") % {"accounts": ", ".join(references)})
+            for payer, references in left_out.items()
+        }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            update {OUTCOMES} o set state = n.state, documents = n.documents, lines = n.lines, reason = n.reason
+              from unnest(%s::bigint[], %s::text[], %s::int[], %s::int[], %s::text[])
+                   as n(payer, state, documents, lines, reason)
+             where o.run_id = %s and o.payer_id = n.payer
+            """,
+            [
+                list(payers),
+                [done if documents[payer] else Outcome.State.NOTHING_DUE.value for payer in payers],
+                list(documents.values()),
+                list(lines.values()),
+                [reasons.get(payer, "") for payer in payers],
+                run.pk,
+            ],
+        )
+        cursor.execute(
+            'insert into tenants_activity (actor, channel, reason, "table", row, action, after)'
+            " values (coalesce(current_setting('kontor.actor', true), ''),"
+            " coalesce(current_setting('kontor.channel', true), ''), '', %s, %s, 'billed', %s)",
+            [
+                table_of(BillRun),
+                run.pk,
+                json.dumps({"payers": len(payers), "documents": sum(documents.values()), "lines": sum(lines.values())}),
+            ],
+        )
+
+
+def park(run: BillRun, payer: int, error: Exception) -> None:
+    """Set a payer aside with the reason: a refusal in its own words, anything else is a bug, logged and named as one."""
+    with translation.override(run.issuer.language):
+        if isinstance(error, OperatorError):
+            reason = str(error)
+        else:
+            logger.error("payer parked for an unexpected error", exc_info=error, extra={"run": run.pk, "payer": payer})
+            reason = str(_("Unexpected error (%(kind)s); see the log.") % {"kind": type(error).__name__})
+    Outcome.objects.filter(run=run, payer=payer).update(state=Outcome.State.PARKED, reason=reason, documents=0, lines=0)
+
+
+def rehearse(issuer: Issuer, *, through: date, issue_on: date, chunk_size: int = 500) -> Iterator[Rehearsed]:
+    """Say chunk by chunk what a run would do; writes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"select id from tenants_tenant where status = 'active' and id in ({PAYERS}) order by id",
+            [issuer.pk, through],
+        )
+        payers = [row[0] for row in cursor.fetchall()]
+    for start_at in range(0, len(payers), chunk_size):
+        yield from _rehearse(issuer, payers[start_at : start_at + chunk_size], through, issue_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a run would make of some payers: their drafts, or the reason why one of them would be parked."""
+
+    payers: Sequence[int]
+    drafts: Sequence[drafting.Draft] = ()
+    refusal: Exception | None = None
+
+
+def _rehearse(issuer: Issuer, payers: Sequence[int], through: date, issue_on: date) -> Iterator[Rehearsed]:
+    try:
+        proposal = charging.propose(issuer.pk, payers, through=through)
+        yield Rehearsed(payers, drafting.propose(issuer, proposal, issue_on=issue_on))
+    except OperatorError as refusal:
+        if len(payers) > 1:
+            middle = len(payers) // 2
+            yield from _rehearse(issuer, payers[:middle], through, issue_on)
+            yield from _rehearse(issuer, payers[middle:], through, issue_on)
+        else:
+            yield Rehearsed(payers, refusal=refusal)
+
+
+def progress(run: BillRun) -> Progress:
+    """Where the run stands, from its outcomes alone."""
+    counts = {f"count_{state}": Count("id", filter=Q(state=state)) for state in Outcome.State.values}
+    figures = run.outcomes.aggregate(**counts, documents=Sum("documents"), lines=Sum("lines"))
+    return Progress(
+        **{state: figures[f"count_{state}"] for state in Outcome.State.values},
+        documents=figures["documents"] or 0,
+        lines=figures["lines"] or 0,
+    )

@@ -1,0 +1,596 @@
+"""Charges -> draft documents, one per recipient, payer, currency, PO number and way of collection, VAT reckoned."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.utils.translation import gettext_lazy as _
+
+from billing.charging import Contract, Proposal, Proposed
+from billing.kernel.money import places_of
+from billing.kernel.term import term_on
+from invoicing.kernel import content, vat
+from invoicing.kernel.totals import Totals, totals
+from invoicing.models import Invoice, Line, Section, VatShare
+from tenants.copying import copy_rows, new_keys, table_of
+from tenants.errors import OperatorError
+from tenants.models import Issuer, Tenant
+from tenants.responsibility import in_force
+
+INVOICES, SECTIONS, LINES, VAT_SHARES = (table_of(model) for model in (Invoice, Section, Line, VatShare))
+PART_OF_THE_PARENT = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEPARTMENT.value})
+
+
+class IncompleteParty(OperatorError):
+    """Something the law wants on an invoice is missing (§ 14 (4) UStG)."""
+
+
+class SeparateEntity(OperatorError):
+    """An account that is a customer in its own right cannot be put on somebody else's invoice."""
+
+
+class NoVatRule(OperatorError):
+    """The VAT treatment of a document is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant as drafting reads it; the fields are those of ``Tenant``."""
+
+    id: int
+    reference: str
+    name: str
+    kind: str
+    parent_id: int | None
+    contracting_party_id: int | None
+    invoice_to_id: int | None
+    pay_by_id: int | None
+    street: str
+    postcode: str
+    city: str
+    country: str
+    vat_id: str
+    vat_id_valid: bool
+    language: str
+    currency: str
+    price_class: int | None
+    collection: str
+    payment_days: int | None
+    auto_mail: bool | None
+    time_zone: str
+    project_code: str
+    tree_id: int
+    lft: int
+
+
+@dataclass(slots=True)
+class DraftLine:
+    """A charge as it will be printed."""
+
+    charge: Proposed
+    section: int | None  # position of its section
+    text: str
+    unit: str
+    rate: Decimal
+    details: str  # canonical JSON
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSection:
+    tenant: int
+    name: str
+    net: Decimal
+
+
+@dataclass(slots=True)
+class Draft:
+    """A document before it has a number; ``key`` is its own from the moment it is written."""
+
+    issuer: int
+    recipient: Account
+    payer: Account
+    kind: str
+    issued_on: date
+    due_on: date
+    language: str
+    currency: str
+    collection: str
+    po_number: str
+    case: vat.Case
+    totals: Totals
+    parties: str  # canonical JSON
+    sections: list[DraftSection]
+    lines: list[DraftLine]
+    content_hash: str = ""
+    key: int = 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Nothing to claim: it is closed without a number, and its charges count as dealt with."""
+        return not self.totals.gross
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the documents of a chunk need beyond their charges."""
+
+    accounts: dict[int, Account]
+    vat_checks: dict[int, tuple[str, str, bool]]
+    products: dict[int, tuple[str, str, str, str, str]] = field(default_factory=dict)
+    discounts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    originals: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    def line_of(self, account: Account) -> list[Account]:
+        """The account and its ancestors, nearest first."""
+        line = [account]
+        while line[-1].parent_id is not None:
+            line.append(self.accounts[line[-1].parent_id])
+        return line
+
+
+def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft]:
+    """The documents that the charges of ``proposal`` make, dated ``issue_on``; writes nothing.
+
+    Raises ``IncompleteParty``, ``SeparateEntity`` or ``NoVatRule`` naming the account that cannot be invoiced.
+    """
+    if not proposal.charges:
+        return []
+    check_issuer(issuer)
+    facts = _facts_for(proposal.charges)
+    seller = seller_of(issuer)
+    groups: dict[tuple[int, int, str, str, str], list[Proposed]] = defaultdict(list)
+    collections: dict[int, str] = {}
+    for charge in proposal.charges:
+        contract = charge.position.contract
+        account = facts.accounts[contract.tenant]
+        recipient = account.invoice_to_id or account.id
+        payer = account.pay_by_id or account.id
+        if recipient != account.id:
+            check_may_share(account, facts.accounts[recipient])
+        collection = collections.get(payer)
+        if collection is None:
+            line = facts.line_of(facts.accounts[payer])
+            collection = collections[payer] = in_force("collection", line, issuer)
+        groups[recipient, payer, contract.currency, contract.po_number, collection].append(charge)
+    return [_draft(issuer, key, charges, facts, seller, issue_on) for key, charges in groups.items()]
+
+
+def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
+    """Store drafts whose charges are written, in the caller's transaction; one of nothing is closed."""
+    keys = new_keys(**{INVOICES: len(drafts), SECTIONS: sum(len(draft.sections) for draft in drafts)})
+    section_keys = iter(keys[SECTIONS])
+    invoices, sections, lines, shares = [], [], [], []
+    for draft, key in zip(drafts, keys[INVOICES], strict=True):
+        draft.key = key
+        total = draft.totals
+        currency = draft.currency
+        invoices.append(
+            (
+                key,
+                run,
+                draft.issuer,
+                draft.recipient.id,
+                draft.payer.id,
+                draft.kind,
+                Invoice.State.CLOSED.value if draft.is_nothing else state,
+                draft.issued_on,
+                draft.due_on,
+                draft.language,
+                currency,
+                draft.collection,
+                draft.po_number,
+                draft.case.value,
+                total.net,
+                total.vat,
+                total.gross,
+                draft.parties,
+                draft.content_hash,
+                "",
+                "",
+            )
+        )
+        places: list[int] = []
+        for position, section in enumerate(draft.sections, 1):
+            places.append(next(section_keys))
+            sections.append((places[-1], key, section.tenant, position, section.name, currency, section.net))
+        for position, line in enumerate(draft.lines, 1):
+            due = line.charge.due
+            lines.append(
+                (
+                    key,
+                    None if line.section is None else places[line.section - 1],
+                    line.charge.key,
+                    position,
+                    line.text,
+                    due.quantity,
+                    line.unit,
+                    due.period.start,
+                    due.period.end,
+                    draft.case.value,
+                    line.rate,
+                    currency,
+                    due.net,
+                    line.details,
+                )
+            )
+        shares += [(key, share.case.value, share.rate, currency, share.base, share.vat) for share in total.shares]
+    copy_rows(
+        INVOICES,
+        (
+            "id",
+            "run_id",
+            "issuer_id",
+            "recipient_id",
+            "payer_id",
+            "kind",
+            "state",
+            "issued_on",
+            "due_on",
+            "language",
+            "currency",
+            "collection",
+            "po_number",
+            "vat_case",
+            "net",
+            "vat",
+            "gross",
+            "parties",
+            "content_hash",
+            "chain_hash",
+            "reason",
+        ),
+        invoices,
+    )
+    copy_rows(SECTIONS, ("id", "invoice_id", "tenant_id", "position", "name", "currency", "net"), sections)
+    copy_rows(
+        LINES,
+        (
+            "invoice_id",
+            "section_id",
+            "charge_id",
+            "position",
+            "text",
+            "quantity",
+            "unit",
+            "starts_on",
+            "ends_before",
+            "vat_case",
+            "vat_rate",
+            "currency",
+            "net",
+            "details",
+        ),
+        lines,
+    )
+    copy_rows(VAT_SHARES, ("invoice_id", "vat_case", "vat_rate", "currency", "base", "vat"), shares)
+
+
+def _draft(
+    issuer: Issuer,
+    key: tuple[int, int, str, str, str],
+    charges: list[Proposed],
+    facts: Facts,
+    seller: dict[str, str],
+    issue_on: date,
+) -> Draft:
+    recipient, payer = facts.accounts[key[0]], facts.accounts[key[1]]
+    currency, po_number, collection = key[2:]
+    case = case_of(issuer, recipient)
+    language = in_force("language", facts.line_of(recipient), issuer)
+    charges.sort(key=_printed_order(facts))
+    sections = _sections(charges, recipient, facts)
+    place = {section.tenant: position for position, section in enumerate(sections, 1)}
+    details: dict[tuple[int, int], str] = {}
+    lines = []
+    for charge in charges:
+        name_de, name_en, unit, tax_category, _reference = facts.products[charge.position.product]
+        try:
+            rate = vat.rate_of(case, tax_category, charge.due.period.end - timedelta(days=1))
+        except ValueError as error:
+            raise NoVatRule(str(error)) from error
+        lines.append(
+            DraftLine(
+                charge,
+                place.get(charge.position.contract.tenant),
+                name_de if language == "de" else name_en,
+                unit,
+                rate,
+                _details(charge, facts, details, language, issue_on),
+            )
+        )
+    total = totals([(case, line.rate, line.charge.due.net) for line in lines], places_of(currency))
+    draft = Draft(
+        issuer=issuer.pk,
+        recipient=recipient,
+        payer=payer,
+        kind=Invoice.Kind.INVOICE.value if total.gross >= 0 else Invoice.Kind.CREDIT_NOTE.value,
+        issued_on=issue_on,
+        due_on=issue_on + timedelta(days=in_force("payment_days", facts.line_of(payer), issuer)),
+        language=language,
+        currency=currency,
+        collection=collection,
+        po_number=po_number,
+        case=case,
+        totals=total,
+        parties=parties_of(seller, recipient, payer, facts, case),
+        sections=sections,
+        lines=lines,
+    )
+    draft.content_hash = _content_hash(draft)
+    return draft
+
+
+def _printed_order(facts: Facts) -> Callable[[Proposed], tuple[Any, ...]]:
+    def order(charge: Proposed) -> tuple[Any, ...]:
+        account = facts.accounts[charge.position.contract.tenant]
+        due = charge.due
+        return (account.tree_id, account.lft, charge.position.contract.reference, due.period.start, due.item)
+
+    return order
+
+
+def _sections(charges: Iterable[Proposed], recipient: Account, facts: Facts) -> list[DraftSection]:
+    """One section per account, in tree order; none where the recipient's own account is the only one."""
+    nets: dict[int, Decimal] = {}
+    for charge in charges:
+        tenant = charge.position.contract.tenant
+        nets[tenant] = nets.get(tenant, Decimal(0)) + charge.due.net
+    if len(nets) == 1 and recipient.id in nets:
+        return []
+    return [DraftSection(tenant, facts.accounts[tenant].name, net) for tenant, net in nets.items()]
+
+
+def _details(charge: Proposed, facts: Facts, known: dict[tuple[int, int], str], language: str, issue_on: date) -> str:
+    """What a line says beyond its own columns, as it was on the invoice date; equal for all charges of an item."""
+    contract = charge.position.contract
+    key = (contract.key, charge.position.terms.key)
+    named = charge.due.trace.get("discounts")
+    corrected = charge.due.corrects or charge.due.reverses
+    text = known.get(key)
+    if text is None or named or corrected:
+        details = contract_details(contract, issue_on) | {
+            "product": facts.products[charge.position.product][4],
+            "interval": charge.position.interval,
+        }
+        if named:
+            details["discounts"] = {step[3]: facts.discounts[step[3]][language != "de"] for step in named}
+        if corrected:
+            details["corrects"] = facts.originals[corrected]
+        text = content.canonical_json(details)
+        if not (named or corrected):
+            known[key] = text
+    return text
+
+
+def contract_details(contract: Contract, on: date) -> dict[str, Any]:
+    """The particulars of a contract that an invoice of day ``on`` tells (A-14)."""
+    details: dict[str, Any] = {"contract": contract.reference, "starts_on": contract.starts_on.isoformat()}
+    if contract.ends_before is not None:
+        details["ends_before"] = contract.ends_before.isoformat()
+    if contract.term_months:
+        details["term_months"] = contract.term_months
+        if contract.renewal_months:
+            details["renewal_months"] = contract.renewal_months
+        if contract.notice_days is not None:
+            details["notice_days"] = contract.notice_days
+        term = term_on(on, contract.starts_on, contract.term_months, contract.renewal_months, contract.notice_days)
+        if term is not None and (contract.ends_before is None or term.renews_on < contract.ends_before):
+            details["renews_on"] = term.renews_on.isoformat()
+            details["notice_by"] = term.notice_by.isoformat()
+    return details
+
+
+def case_of(issuer: Issuer, recipient: Account) -> vat.Case:
+    try:
+        return vat.case_of(
+            issuer.country, recipient.country, buyer_vat_id_is_valid=bool(recipient.vat_id) and recipient.vat_id_valid
+        )
+    except ValueError as error:
+        raise NoVatRule(
+            _("%(issuer)s: no VAT rules are known for an issuer in %(country)s.")
+            % {"issuer": issuer.reference, "country": issuer.country}
+        ) from error
+
+
+def check_may_share(account: Account, recipient: Account) -> None:
+    """Only accounts of one legal entity, or whose reseller the recipient is, are invoiced to it."""
+    if account.kind not in PART_OF_THE_PARENT and account.contracting_party_id != recipient.id:
+        raise SeparateEntity(
+            _(
+                "%(account)s is a customer in its own right: it cannot be invoiced to %(recipient)s unless that is"
+                " its contracting party."
+            )
+            % {"account": account.reference, "recipient": recipient.reference}
+        )
+
+
+def check_issuer(issuer: Issuer) -> None:
+    missing = [
+        str(issuer._meta.get_field(name).verbose_name)
+        for name in ("name", "street", "postcode", "city", "country")
+        if not getattr(issuer, name)
+    ]
+    if missing:
+        raise IncompleteParty(
+            _("Issuer %(issuer)s: %(fields)s missing; an invoice needs it (§ 14 (4) UStG).")
+            % {"issuer": issuer.reference, "fields": ", ".join(missing)}
+        )
+
+
+def seller_of(issuer: Issuer) -> dict[str, str]:
+    """The issuer as documents keep it."""
+    return {
+        name: getattr(issuer, name)
+        for name in (
+            "reference",
+            "name",
+            "street",
+            "postcode",
+            "city",
+            "country",
+            "vat_id",
+            "tax_number",
+            "register_entry",
+            "managing_directors",
+            "email",
+            "phone",
+            "contact",
+            "iban",
+            "bic",
+        )
+        if getattr(issuer, name)
+    }
+
+
+def party_of(account: Account) -> dict[str, str]:
+    """An account as documents keep it. Raises ``IncompleteParty`` naming what an invoice needs and it lacks."""
+    missing = [name for name in ("name", "street", "postcode", "city", "country") if not getattr(account, name)]
+    if missing:
+        raise IncompleteParty(
+            _("%(account)s: %(fields)s missing; an invoice needs it (§ 14 (4) UStG).")
+            % {
+                "account": account.reference,
+                "fields": ", ".join(str(Tenant._meta.get_field(name).verbose_name) for name in missing),
+            }
+        )
+    party = {
+        "reference": account.reference,
+        "name": account.name,
+        "street": account.street,
+        "postcode": account.postcode,
+        "city": account.city,
+        "country": account.country,
+    }
+    if account.vat_id:
+        party["vat_id"] = account.vat_id
+    if account.project_code:
+        party["project_code"] = account.project_code
+    return party
+
+
+def parties_of(seller: dict[str, str], recipient: Account, payer: Account, facts: Facts, case: vat.Case) -> str:
+    """Seller, buyer, payer where it differs, and the VAT check relied on, in canonical JSON."""
+    parties: dict[str, Any] = {"seller": seller, "buyer": party_of(recipient)}
+    if payer.id != recipient.id:
+        parties["payer"] = party_of(payer)
+    if case is vat.Case.REVERSE_CHARGE or (recipient.vat_id and not recipient.vat_id_valid):
+        check = facts.vat_checks.get(recipient.id)
+        if check is not None:
+            parties["vat_check"] = {"method": check[0], "on": check[1], "valid": check[2]}
+    return content.canonical_json(parties)
+
+
+def _content_hash(draft: Draft) -> str:
+    total = draft.totals
+    return content.content_hash(
+        content.head_text(
+            draft.kind,
+            draft.issued_on,
+            draft.due_on,
+            draft.language,
+            draft.currency,
+            draft.collection,
+            draft.po_number,
+            draft.case.value,
+            total.net,
+            total.vat,
+            total.gross,
+            draft.parties,
+        ),
+        [content.section_text(n, section.name, section.net) for n, section in enumerate(draft.sections, 1)],
+        [
+            content.line_text(
+                n,
+                line.section,
+                line.text,
+                line.charge.due.quantity,
+                line.unit,
+                line.charge.due.period.start,
+                line.charge.due.period.end,
+                draft.case.value,
+                line.rate,
+                line.charge.due.net,
+                line.details,
+            )
+            for n, line in enumerate(draft.lines, 1)
+        ],
+        [content.share_text(s.case.value, s.rate, s.base, s.vat) for s in total.shares],
+    )
+
+
+def _facts_for(charges: Sequence[Proposed]) -> Facts:
+    facts = read_facts({charge.position.contract.tenant for charge in charges})
+    facts.products = _read_products({charge.position.product for charge in charges})
+    named = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}
+    if named:
+        facts.discounts = _read_discounts(named)
+    corrected = {key for charge in charges if (key := charge.due.corrects or charge.due.reverses)}
+    if corrected:
+        facts.originals = _read_originals(corrected)
+    return facts
+
+
+def read_facts(tenants: Iterable[int]) -> Facts:
+    """The accounts, their recipients and payers, all their ancestors, and the latest VAT checks of these; two queries."""
+    columns = ", ".join(f"a.{name}" for name in Account.__dataclass_fields__)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            with wanted as (
+                select unnest(array[id, invoice_to_id, pay_by_id]) as id from tenants_tenant where id = any(%s)
+            )
+            select distinct {columns}
+              from tenants_tenant w
+              join tenants_tenant a on a.tree_id = w.tree_id and a.lft <= w.lft and a.rght >= w.rght
+             where w.id in (select id from wanted)
+            """,
+            [list(tenants)],
+        )
+        accounts = {row[0]: Account(*row) for row in cursor.fetchall()}
+        cursor.execute(
+            """
+            select distinct on (tenant_id) tenant_id, method, (checked_at at time zone 'UTC')::date::text, is_valid
+              from tenants_vatcheck where tenant_id = any(%s) order by tenant_id, id desc
+            """,
+            [[account.id for account in accounts.values() if account.vat_id]],
+        )
+        return Facts(accounts, {row[0]: row[1:] for row in cursor.fetchall()})
+
+
+def _read_products(keys: set[int]) -> dict[int, tuple[str, str, str, str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select id, name_de, name_en, unit, tax_category, reference from billing_product where id = any(%s)",
+            [list(keys)],
+        )
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _read_discounts(references: set[str]) -> dict[str, tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select reference, name_de, name_en from billing_discount where reference = any(%s)", [list(references)]
+        )
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _read_originals(charges: set[int]) -> dict[int, dict[str, str]]:
+    """By charge: number and date of the issued document it stands on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select l.charge_id, i.number, i.issued_on::text
+              from {LINES} l join {INVOICES} i on i.id = l.invoice_id
+             where l.charge_id = any(%s)
+            """,
+            [list(charges)],
+        )
+        return {
+            charge: {"number": number or "", "issued_on": issued_on} for charge, number, issued_on in cursor.fetchall()
+        }

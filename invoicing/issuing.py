@@ -1,0 +1,211 @@
+"""Released draft -> numbered, posted document with its open item, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from django.db import connection, transaction
+from django.utils.translation import gettext_lazy as _
+
+from invoicing import drafting, posting
+from invoicing.kernel.content import chained
+from invoicing.kernel.totals import Share
+from invoicing.kernel.vat import Case
+from invoicing.models import BillRun, Invoice, NumberRange, Outcome, VatShare
+from tenants.copying import table_of
+from tenants.errors import OperatorError
+from tenants.models import Issuer
+from tenants.transactions import lock_payers, wake
+
+PREFIXES = {
+    Invoice.Kind.INVOICE.value: "RE",
+    Invoice.Kind.CREDIT_NOTE.value: "RK",
+    Invoice.Kind.CANCELLATION.value: "ST",
+}
+CHUNK = 500
+
+
+class Outdated(OperatorError):
+    """What a draft was made from has changed since: it must be computed again before it can be issued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuable:
+    """A draft that is to get a number."""
+
+    receivable: posting.Receivable
+    kind: str
+    content_hash: str
+
+    @classmethod
+    def of(cls, draft: drafting.Draft) -> Issuable:
+        return cls(
+            posting.Receivable(
+                draft.key, draft.payer.id, draft.currency, draft.due_on, draft.totals.shares, draft.totals.gross
+            ),
+            draft.kind,
+            draft.content_hash,
+        )
+
+
+def issue_released(run: BillRun) -> int:
+    """Issue all released drafts of ``run``, in chunks that are all or nothing; returns how many.
+
+    Raises ``Outdated`` naming the first recipient whose master data have changed since; what came before it stays issued.
+    """
+    issued = 0
+    while keys := list(
+        run.invoices.filter(state=Invoice.State.RELEASED)
+        .order_by("payer_id", "id")
+        .values_list("id", flat=True)[:CHUNK]
+    ):
+        issued += issue(keys)
+    return issued
+
+
+@transaction.atomic
+def issue(invoices: Sequence[int]) -> int:
+    """Issue those of the drafts that are released; returns how many. The others, and issued ones, stay as they are.
+
+    Raises ``Outdated`` naming the recipient whose master data have changed since the draft was made.
+    """
+    lock_payers(list(Invoice.objects.filter(pk__in=invoices).values_list("payer_id", flat=True)))
+    released = list(
+        Invoice.objects.filter(pk__in=invoices, state=Invoice.State.RELEASED)
+        .select_for_update(of=("self",))
+        .order_by("issuer_id", "issued_on", "id")
+    )
+    if not released:
+        return 0
+    issuers = Issuer.objects.in_bulk({invoice.issuer_id for invoice in released})
+    shares: dict[int, list[Share]] = defaultdict(list)
+    for invoice_id, case, rate, base, vat in (
+        VatShare.objects.filter(invoice__in=released)
+        .order_by("id")
+        .values_list("invoice_id", "vat_case", "vat_rate", "base", "vat")
+    ):
+        shares[invoice_id].append(Share(Case(case), rate, base, vat))
+    for (issuer_id, issued_on), group in groupby(released, key=lambda i: (i.issuer_id, i.issued_on)):
+        issuer, documents = issuers[issuer_id], list(group)
+        check_up_to_date(issuer, documents)
+        number(
+            issuer,
+            [
+                Issuable(
+                    posting.Receivable(i.pk, i.payer_id, i.currency, i.due_on, tuple(shares[i.pk]), i.gross.amount),
+                    i.kind,
+                    i.content_hash,
+                )
+                for i in documents
+            ],
+            on=issued_on,
+        )
+    _settle_outcomes(released)
+    return len(released)
+
+
+def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:
+    """Post, open and number documents in the caller's transaction; the number ranges are locked last.
+
+    Everything the database checks at commit is checked before that lock is taken, so that it is held briefly.
+    """
+    if not issuables:
+        return
+    posting.post_issued(issuer, [issuable.receivable for issuable in issuables], on=on)
+    kinds = sorted({issuable.kind for issuable in issuables})
+    with connection.cursor() as cursor:
+        cursor.execute("set constraints all immediate")
+    ranges = _locked_ranges(issuer, kinds, on.year)
+    rows = []
+    for kind in kinds:
+        key, prefix, following, head = ranges[kind]
+        first = following
+        for issuable in issuables:
+            if issuable.kind == kind:
+                text = f"{prefix}{following:05}"
+                head = chained(head, text, issuable.content_hash)
+                rows.append((issuable.receivable.invoice, key, following, text, head))
+                following += 1
+        ranges[kind] = (key, prefix, following, head)
+        assert following > first
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            update {table_of(Invoice)} i
+               set state = 'issued', range_id = n.range, sequence = n.sequence, number = n.number, chain_hash = n.chain
+              from unnest(%s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::text[])
+                   as n(id, range, sequence, number, chain)
+             where i.id = n.id
+            """,
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+        cursor.execute(
+            f"update {table_of(NumberRange)} r set next_number = n.following, chain_head = n.head"
+            " from unnest(%s::bigint[], %s::int[], %s::text[]) as n(id, following, head) where r.id = n.id",
+            [
+                [ranges[kind][0] for kind in kinds],
+                [ranges[kind][2] for kind in kinds],
+                [ranges[kind][3] for kind in kinds],
+            ],
+        )
+    wake("invoicing.render_pending")
+
+
+def _locked_ranges(issuer: Issuer, kinds: Sequence[str], year: int) -> dict[str, tuple[int, str, int, str]]:
+    """By kind: key, prefix, next number and head of the chain of the year's range, locked in key order."""
+
+    def locked() -> dict[str, tuple[int, str, int, str]]:
+        return {
+            kind: (key, prefix, following, head)
+            for kind, key, prefix, following, head in NumberRange.objects.select_for_update(no_key=True)
+            .filter(issuer=issuer, kind__in=kinds, year=year)
+            .order_by("id")
+            .values_list("kind", "id", "prefix", "next_number", "chain_head")
+        }
+
+    ranges = locked()
+    if len(ranges) < len(kinds):
+        NumberRange.objects.bulk_create(
+            [
+                NumberRange(issuer=issuer, kind=kind, year=year, prefix=f"{PREFIXES[kind]}-{year}-")
+                for kind in kinds
+                if kind not in ranges
+            ],
+            ignore_conflicts=True,
+        )
+        ranges = locked()
+    return ranges
+
+
+def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
+    """Refuse drafts whose parties are no longer what they were: the release was for what stands in the draft."""
+    facts = drafting.read_facts({key for invoice in invoices for key in (invoice.recipient_id, invoice.payer_id)})
+    seller = drafting.seller_of(issuer)
+    for invoice in invoices:
+        recipient, payer = facts.accounts[invoice.recipient_id], facts.accounts[invoice.payer_id]
+        case = drafting.case_of(issuer, recipient)
+        now = json.loads(drafting.parties_of(seller, recipient, payer, facts, case))
+        if now != invoice.parties or case.value != invoice.vat_case:
+            raise Outdated(
+                _("%(recipient)s: its master data have changed since the draft was made. Discard and compute it again.")
+                % {"recipient": recipient.reference}
+            )
+
+
+def _settle_outcomes(invoices: Iterable[Invoice]) -> None:
+    """A payer of whose drafts none is left to decide counts as issued in the run."""
+    runs = {invoice.run_id for invoice in invoices if invoice.run_id}
+    payers = {invoice.payer_id for invoice in invoices}
+    undecided = Invoice.objects.drafts().filter(run__in=runs, payer__in=payers).values_list("run_id", "payer_id")
+    left = set(undecided)
+    for run in runs:
+        Outcome.objects.filter(
+            run=run,
+            payer__in=[payer for payer in payers if (run, payer) not in left],
+            state=Outcome.State.PROPOSED,
+        ).update(state=Outcome.State.ISSUED)

@@ -1,0 +1,44 @@
+"""A business event -> a balanced journal entry, as (role of the account, amount): debits positive, credits negative."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from invoicing.kernel.totals import Share
+from invoicing.kernel.vat import Case
+
+RECEIVABLES: Final = "receivables"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One posting to be: which account, by its role, and how much."""
+
+    role: str
+    amount: Decimal
+
+
+def revenue_role(case: Case, rate: Decimal) -> str:
+    return f"revenue_{case.value}_{rate.normalize():f}" if case is Case.STANDARD else f"revenue_{case.value}"
+
+
+def vat_role(rate: Decimal) -> str:
+    return f"vat_{rate.normalize():f}"
+
+
+def document_issued(shares: Sequence[Share]) -> list[Side]:
+    """Receivables against revenue and output VAT; a credit note turns all signs. Sides of 0 are left out.
+
+    The receivables side always stands, and first: the open item hangs on it.
+    """
+    gross = sum((share.base + share.vat for share in shares), Decimal(0))
+    sides = [Side(RECEIVABLES, gross)]
+    for share in shares:
+        if share.base:
+            sides.append(Side(revenue_role(share.case, share.rate), -share.base))
+        if share.vat:
+            sides.append(Side(vat_role(share.rate), -share.vat))
+    return sides

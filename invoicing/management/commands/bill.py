@@ -1,0 +1,94 @@
+"""Bill every payer of an issuer through a day: `bill --through 2026-02-01 --issue-on 2026-02-01`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from invoicing import bill_run
+from invoicing.models import Outcome
+from tenants.errors import OperatorError
+from tenants.terminal import add_issuer_argument, issuer_from, progress_bar
+from tenants.models import Issuer
+from tenants.transactions import acting
+
+
+class Command(BaseCommand):
+    help = "Charge and invoice every payer of an issuer; with --dry-run say what that would be, and write nothing."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--through", type=date.fromisoformat, required=True, help="charge what is due on this day")
+        parser.add_argument("--issue-on", type=date.fromisoformat, help="date of the documents (default: --through)")
+        parser.add_argument("--chunk", type=int, default=500, help="payers per transaction")
+        parser.add_argument("--draft", action="store_true", help="leave drafts for a person to release")
+        parser.add_argument("--dry-run", action="store_true")
+        add_issuer_argument(parser)
+
+    def handle(
+        self,
+        *,
+        through: date,
+        issue_on: date | None,
+        chunk: int,
+        draft: bool,
+        dry_run: bool,
+        issuer: str | None,
+        **options: Any,
+    ) -> None:
+        try:
+            seller = issuer_from(issuer)
+            if dry_run:
+                self.rehearse(seller, through=through, issue_on=issue_on or through, chunk=chunk)
+            else:
+                self.bill(seller, through=through, issue_on=issue_on or through, chunk=chunk, draft=draft)
+        except OperatorError as refusal:
+            raise CommandError(str(refusal)) from refusal
+
+    def bill(self, seller: Issuer, *, through: date, issue_on: date, chunk: int, draft: bool) -> None:
+        with acting(actor="bill", channel="command"):
+            run = bill_run.start(
+                issuer=seller, through=through, issue_on=issue_on, issues_by_itself=not draft, chunk_size=chunk
+            )
+        with progress_bar(self.stderr, bill_run.progress(run).pending, "payers") as advance:
+            bill_run.bill(run, on_step=advance)
+        done = bill_run.progress(run)
+        for outcome in run.outcomes.filter(state=Outcome.State.PARKED).select_related("payer"):
+            self.stdout.write(f"parked: {outcome.payer}: {outcome.reason}")
+        for outcome in run.outcomes.exclude(state=Outcome.State.PARKED).exclude(reason="").select_related("payer"):
+            self.stdout.write(f"{outcome.get_state_display()}: {outcome.payer}: {outcome.reason}")
+        self.stdout.write(
+            f"Run {run.pk} ({seller.reference}, through {through}, dated {issue_on}): {done.total} payers,"
+            f" {done.issued} issued, {done.proposed} proposed, {done.nothing_due} with nothing due,"
+            f" {done.skipped} skipped, {done.parked} parked; {done.documents} documents with {done.lines} lines."
+        )
+
+    def rehearse(self, seller: Issuer, *, through: date, issue_on: date, chunk: int) -> None:
+        documents, nets, gross = Counter[str](), Counter[str](), Counter[str]()
+        lines = parked = 0
+        for part in bill_run.rehearse(seller, through=through, issue_on=issue_on, chunk_size=chunk):
+            if part.refusal is not None:
+                parked += 1
+                self.stdout.write(f"would be parked: {part.refusal}")
+            for one in part.drafts:
+                lines += len(one.lines)
+                if one.is_nothing:
+                    continue
+                documents[one.currency] += 1
+                nets[one.currency] += one.totals.net  # type: ignore[assignment]
+                gross[one.currency] += one.totals.gross  # type: ignore[assignment]
+                self.stdout.write(
+                    f"{one.payer.reference};{one.recipient.reference};{one.kind};{one.currency};{len(one.lines)};"
+                    f"{one.case.value};{one.totals.net};{one.totals.vat};{one.totals.gross}"
+                )
+        for currency in sorted(documents):
+            self.stdout.write(
+                f"{currency}: {documents[currency]} documents, net {Decimal(nets[currency])}, gross {Decimal(gross[currency])}"
+            )
+        self.stdout.write(
+            f"Dry run: {sum(documents.values())} documents, {lines} lines, {parked} parked; nothing written."
+        )

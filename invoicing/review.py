@@ -1,0 +1,178 @@
+"""A run before it is released: totals, what is new, gone or unusual, hold and release, discard and compute again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, QuerySet, Sum
+from django.utils.translation import gettext_lazy as _
+
+from billing.models import Charge
+from invoicing.models import BillRun, Invoice, Line, Outcome
+from tenants.errors import OperatorError
+from tenants.transactions import lock_payers
+
+UNUSUAL = Decimal("0.25")  # a net amount that differs by more than this part from the last comparable document
+
+
+class NotADraft(OperatorError):
+    """The document is no longer open for this decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Sums of a run's documents of one currency, state and VAT case."""
+
+    currency: str
+    state: str
+    vat_case: str
+    documents: int
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Why a document deserves a look: ``before`` is the net of the payer's document in the run before, if there was one."""
+
+    kind: str  # "new", "gone", "changed"
+    payer: int
+    currency: str
+    before: Decimal | None
+    now: Decimal | None
+
+
+def totals(run: BillRun) -> list[Total]:
+    """The run's documents summed per currency, state and VAT case; closed ones are left out."""
+    rows = (
+        run.invoices.exclude(state=Invoice.State.CLOSED)
+        .order_by()
+        .values_list("currency", "state", "vat_case")
+        .annotate(Count("id"), Sum("net"), Sum("vat"), Sum("gross"))
+        .order_by("currency", "state", "vat_case")
+    )
+    return [Total(*row) for row in rows]
+
+
+def compare(run: BillRun) -> list[Flag]:
+    """What differs from the issuer's run before: payers that are new or gone, and nets that moved by more than a quarter.
+
+    Compared per payer and currency; the run before is the last earlier one that made any document.
+    """
+    before = BillRun.objects.filter(issuer=run.issuer_id, pk__lt=run.pk, invoices__isnull=False).order_by("-pk").first()
+    if before is None:
+        return []
+    then, now = _nets(before), _nets(run)
+    flags = []
+    for key in sorted(then.keys() | now.keys()):
+        was, became = then.get(key), now.get(key)
+        if was is None:
+            flags.append(Flag("new", *key, before=None, now=became))
+        elif became is None:
+            flags.append(Flag("gone", *key, before=was, now=None))
+        elif abs(became - was) > abs(was) * UNUSUAL:
+            flags.append(Flag("changed", *key, before=was, now=became))
+    return flags
+
+
+def _nets(run: BillRun) -> dict[tuple[int, str], Decimal]:
+    rows = (
+        run.invoices.exclude(state=Invoice.State.CLOSED)
+        .order_by()
+        .values_list("payer_id", "currency")
+        .annotate(Sum("net"))
+    )
+    return {(payer, currency): net for payer, currency, net in rows}
+
+
+@transaction.atomic
+def release(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
+    """Release drafts for issuing; held ones too. Returns how many. Raises ``NotADraft`` if one is past that."""
+    return _decide(invoices, Invoice.State.RELEASED, reason="")
+
+
+@transaction.atomic
+def hold(invoices: QuerySet[Invoice], *, reason: str, by: Any = None) -> int:
+    """Hold drafts back, with the reason; released ones too. Returns how many. Raises ``NotADraft`` if one is past that."""
+    return _decide(invoices, Invoice.State.HELD, reason=reason)
+
+
+@transaction.atomic
+def discard(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
+    """Delete drafts with their charges, so that contracts can be corrected; their payers are pending again.
+
+    Returns how many drafts. Raises ``NotADraft`` if one is issued.
+    """
+    drafts = _locked(invoices, [*_OPEN, Invoice.State.CLOSED])
+    keys = [draft.pk for draft in drafts]
+    charges = list(Line.objects.filter(invoice__in=keys).values_list("charge_id", flat=True))
+    Invoice.objects.filter(pk__in=keys).delete()
+    _take_back(charges)
+    for run in {draft.run_id for draft in drafts if draft.run_id}:
+        _again(run, {draft.payer_id for draft in drafts if draft.run_id == run})
+    return len(keys)
+
+
+@transaction.atomic
+def again(run: BillRun, payers: Iterable[int]) -> int:
+    """Let parked payers of ``run`` be billed once more by it. Returns how many."""
+    parked = run.outcomes.filter(payer__in=list(payers), state=Outcome.State.PARKED).values_list("payer_id", flat=True)
+    return _again(run.pk, set(parked))
+
+
+_OPEN = [Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED]
+
+
+def _decide(invoices: QuerySet[Invoice], state: str, *, reason: str) -> int:
+    drafts = _locked(invoices, _OPEN)
+    return Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(state=state, reason=reason)
+
+
+def _locked(invoices: QuerySet[Invoice], states: Sequence[str]) -> list[Invoice]:
+    """The documents, their payers locked before them; all must be in one of ``states``."""
+    lock_payers(list(invoices.order_by().values_list("payer_id", flat=True).distinct()))
+    found = list(
+        Invoice.objects.filter(pk__in=list(invoices.values_list("pk", flat=True)))
+        .select_for_update(of=("self",))
+        .order_by("pk")
+    )
+    for invoice in found:
+        if invoice.state not in states:
+            raise NotADraft(
+                _("%(document)s is %(state)s: nothing was changed.")
+                % {"document": invoice, "state": invoice.get_state_display()}
+            )
+    return found
+
+
+def _take_back(charges: Sequence[int]) -> None:
+    """Delete charges that stand on no document any more; what they reversed stands again."""
+    reversed_by_them = Charge.objects.filter(reversed_by__in=charges).values_list("reversed_by_id", flat=True)
+    if undone := list(reversed_by_them):
+        raise NotADraft(
+            _(
+                "The draft undoes %(count)s charges that were billed before; issue it, or correct the contract and bill again."
+            )
+            % {"count": len(undone)}
+        )
+    Charge.objects.filter(pk__in=charges).delete()
+
+
+def _again(run: int, payers: set[int]) -> int:
+    """Payers of whom no draft of the run is left are pending again, and the run is open for them."""
+    kept = set(
+        Invoice.objects.filter(run=run, payer__in=payers)
+        .exclude(state=Invoice.State.CLOSED)
+        .values_list("payer_id", flat=True)
+    )
+    count = Outcome.objects.filter(run=run, payer__in=payers - kept).update(
+        state=Outcome.State.PENDING, reason="", documents=0, lines=0
+    )
+    if count:
+        BillRun.objects.filter(pk=run).update(state=BillRun.State.RUNNING, finished_at=None)
+    return count
