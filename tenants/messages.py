@@ -147,7 +147,7 @@ def _send_claimed(waiting: Any, *, now: datetime, limit: int, after_each: Callab
 
 def _send_one(line: Line, message: Message, now: datetime) -> bool:
     """Try one claimed message and store the answer. False if the server cannot be reached."""
-    about = {"message": message.pk}
+    about = {"mail": message.pk}
     try:
         email = _email(message)
     except (files.DamagedFile, ValueError) as error:  # ValueError: an address or header that cannot be written
@@ -157,7 +157,7 @@ def _send_one(line: Line, message: Message, now: datetime) -> bool:
     try:
         line.open()
     except OSError as error:
-        logger.warning("The mail server cannot be reached", extra=about | {"error": repr(error)})
+        logger.warning("The mail server cannot be reached", extra=about | {"error": type(error).__name__})
         intents.retry(message, _("The mail server cannot be reached: %(answer)s") % {"answer": _said(error)}, now=now)
         line.drop()
         return False
@@ -172,7 +172,7 @@ def _send_one(line: Line, message: Message, now: datetime) -> bool:
 def _answer_failure(line: Line, message: Message, error: Exception, now: datetime) -> bool:
     """Store what a failure means. False if the connection broke: what still waits had better wait for a while."""
     code, said = _code(error), _said(error)
-    about = {"message": message.pk, "code": code, "error": repr(error)}
+    about = {"mail": message.pk, "code": code, "error": type(error).__name__}
     if 500 <= code < 600:
         logger.warning("The mail server refuses a message", extra=about)
         intents.park(message, _("The mail server refuses the message: %(answer)s") % {"answer": said})
