@@ -1,4 +1,4 @@
-"""A document's facts as plain data: all that is printed or written into an e-invoice, nothing that must be looked up."""
+"""A document's facts as plain data: all that is printed or written into an e-invoice, with nothing to look up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from invoicing.kernel.printing import Step
+from invoicing.kernel.printing import Explanation
+
+UNEXPLAINED = Explanation()
 
 
 class Kind(StrEnum):
@@ -57,17 +59,8 @@ class OriginalFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class TierFacts:
-    """One tier's share of a line: a quantity at its price, or the flat amount of the tier (then without a price)."""
-
-    quantity: Decimal
-    unit_price: Decimal | None
-    amount: Decimal  # exact, not rounded
-
-
-@dataclass(frozen=True, slots=True)
 class LineFacts:
-    """One charge. ``net`` is final; ``full`` and ``steps`` explain it where it is not quantity times price."""
+    """One charge. ``net`` is final; the explanation says how it came about."""
 
     position: int
     text: str
@@ -76,10 +69,7 @@ class LineFacts:
     net: Decimal
     starts_on: date
     last_day: date
-    unit_price: Decimal | None = None  # exact; None where the price is not per unit (flat, stairstep, tiers)
-    tiers: tuple[TierFacts, ...] = ()
-    full: Decimal | None = None  # exact price of the full period, before ``steps``
-    steps: tuple[Step, ...] = ()
+    explanation: Explanation = UNEXPLAINED
     contract: str = ""
     corrects: OriginalFacts | None = None
     vat_category: str = "S"

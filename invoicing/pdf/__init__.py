@@ -1,5 +1,18 @@
 """Documents as PDF: facts in, bytes out; and each issued document's file, made once."""
 
-from invoicing.pdf.document import render
+from invoicing.einvoice.reading import facts_of
+from invoicing.pdf.document import cover_note, render, title_of
+from invoicing.pdf.filing import preview, render_document, render_pending
+from invoicing.pdf.paper import UnprintableText, unprintable
 
-__all__ = ["render"]
+__all__ = [
+    "UnprintableText",
+    "cover_note",
+    "facts_of",
+    "preview",
+    "render",
+    "render_document",
+    "render_pending",
+    "title_of",
+    "unprintable",
+]

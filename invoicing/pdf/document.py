@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +13,11 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import Collection, DocumentFacts, Kind, LineFacts, PartyFacts, VatShareFacts
-from invoicing.kernel.printing import Reckoning, Step, StepKind, decimals_of, reckoning, shown_price
+from invoicing.kernel.printing import Part, Reckoning, Step, StepKind, decimals_of, reckoning, shown_price
 from invoicing.pdf import paper
 from invoicing.pdf.wording import Wording, grouped_iban
+
+FOOT_WIDTHS = (24, 21, 30, 25)
 
 
 def render(facts: DocumentFacts) -> bytes:
@@ -29,6 +31,23 @@ def render(facts: DocumentFacts) -> bytes:
             watermark="" if facts.number else _("DRAFT"),
         )
         return paper.draw(html, slots, sheet)
+
+
+def cover_note(facts: DocumentFacts) -> tuple[str, str]:
+    """Subject and plain text of the e-mail that brings the document, in its language."""
+    with translation.override(facts.language):
+        wording = Wording(facts.language, facts.currency, facts.places)
+        said = {
+            "facts": facts,
+            "title": title_of(facts.kind),
+            "on": wording.day(facts.issued_on),
+            "gross": wording.money(facts.gross),
+            "payment": payment(facts, wording),
+            "original": facts.original
+            and {"number": facts.original.number, "on": wording.day(facts.original.issued_on)},
+        }
+        subject = render_to_string("invoicing/mail/document_subject.txt", said)
+        return " ".join(subject.split()), render_to_string("invoicing/mail/document_body.txt", said)
 
 
 def title_of(kind: Kind) -> str:
@@ -49,13 +68,19 @@ def context_of(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
         "facts": facts,
         "heading": heading,
         "running_title": heading if facts.number else f"{heading} ({_('draft')})",
-        "info": list(info(facts, wording)),
-        "original": facts.original and {"number": facts.original.number, "on": wording.day(facts.original.issued_on)},
+        "info": side_by_side(info(facts, wording)),
+        "original": original(facts, wording),
         "totals": totals(facts, wording),
         "notices": list(notices(facts)),
         "payment": payment(facts, wording),
         "payer": facts.payer and ", ".join(address(facts.payer, facts.seller, wording)),
     }
+
+
+def original(facts: DocumentFacts, wording: Wording) -> dict[str, str] | None:
+    if facts.original is None:
+        return None
+    return {"number": facts.original.number, "on": wording.day(facts.original.issued_on)}
 
 
 def letter_context(seller: PartyFacts, to: PartyFacts, wording: Wording) -> dict[str, Any]:
@@ -71,6 +96,11 @@ def letter_context(seller: PartyFacts, to: PartyFacts, wording: Wording) -> dict
     }
 
 
+def side_by_side(info: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """The labels and values of the block beside the address, long values broken into lines; empty ones left out."""
+    return [(label, paper.plain(value, 40 * mm).split("\n")) for label, value in info if value]
+
+
 def address(party: PartyFacts, seen_from: PartyFacts, wording: Wording) -> list[str]:
     """Lines of the address; the country stands in it for mail abroad only."""
     lines = [party.name, party.street, f"{party.postcode} {party.city}".strip()]
@@ -79,8 +109,8 @@ def address(party: PartyFacts, seen_from: PartyFacts, wording: Wording) -> list[
     return [line for line in lines if line]
 
 
-def foot(seller: PartyFacts, wording: Wording) -> list[list[str]]:
-    """Four columns of company data."""
+def foot(seller: PartyFacts, wording: Wording) -> list[tuple[int, list[str]]]:
+    """Four columns of company data, each with its width in percent."""
     bank = [_("IBAN") + " " + grouped_iban(seller.iban), _("BIC") + " " + seller.bic if seller.bic else ""]
     tax = [
         _("VAT ID") + " " + seller.vat_id if seller.vat_id else "",
@@ -91,7 +121,7 @@ def foot(seller: PartyFacts, wording: Wording) -> list[list[str]]:
     place = [seller.name, seller.street, f"{seller.postcode} {seller.city}", wording.country(seller.country)]
     reach = [seller.contact, seller.phone, seller.email]
     columns = [place, reach, bank if seller.iban else [], tax]
-    return [[line for line in column if line] for column in columns]
+    return [(w, [line for line in column if line]) for w, column in zip(FOOT_WIDTHS, columns, strict=True)]
 
 
 def info(facts: DocumentFacts, wording: Wording) -> Iterator[tuple[str, str]]:
@@ -104,14 +134,10 @@ def info(facts: DocumentFacts, wording: Wording) -> Iterator[tuple[str, str]]:
         yield (_("Service period"), wording.days(first, last))
     if facts.kind is Kind.INVOICE and facts.due_on:
         yield (_("Due on"), wording.day(facts.due_on))
-    if facts.buyer.reference:
-        yield (_("Customer no."), facts.buyer.reference)
-    if facts.buyer.vat_id:
-        yield (_("Your VAT ID"), facts.buyer.vat_id)
-    if facts.po_number:
-        yield (_("Your order"), facts.po_number)
-    if facts.project_code:
-        yield (_("Your project"), facts.project_code)
+    yield (_("Customer no."), facts.buyer.reference)
+    yield (_("Your VAT ID"), facts.buyer.vat_id)
+    yield (_("Your order"), facts.po_number)
+    yield (_("Your project"), facts.project_code)
 
 
 # Amounts
@@ -129,7 +155,7 @@ def totals(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
         ],
         "no_vat": not taxed,
         "gross": wording.money(facts.gross),
-        "label": _("Invoice total") if facts.kind is Kind.INVOICE else _("Total"),
+        "label": _("Invoice total") if facts.kind is Kind.INVOICE else _("Total amount"),
         "in_your_favour": wording.money(-facts.gross) if facts.gross < 0 else "",
     }
 
@@ -161,7 +187,6 @@ def payment(facts: DocumentFacts, wording: Wording) -> list[str]:
     values = {
         "amount": wording.money(facts.gross),
         "day": wording.day(facts.due_on) if facts.due_on else "",
-        "number": facts.number or _("draft"),
         "days": facts.payment_days,
     }
     if facts.kind is not Kind.INVOICE:
@@ -182,7 +207,7 @@ def payment(facts: DocumentFacts, wording: Wording) -> list[str]:
                 term = _("Please pay %(amount)s by %(day)s (%(days)s days net) without deduction.")
             else:
                 term = _("Please pay %(amount)s by %(day)s without deduction.")
-            return [term % values, *bank_lines(facts.seller, facts.number or _("draft"))]
+            return [term % values, *bank_lines(facts.seller, facts.number or "")]
 
 
 def bank_lines(seller: PartyFacts, purpose: str) -> list[str]:
@@ -191,7 +216,7 @@ def bank_lines(seller: PartyFacts, purpose: str) -> list[str]:
     account = _("Account: %(name)s, IBAN %(iban)s") % {"name": seller.name, "iban": grouped_iban(seller.iban)}
     if seller.bic:
         account += _(", BIC %(bic)s") % {"bic": seller.bic}
-    return [account, _("Reference: %(purpose)s") % {"purpose": purpose}]
+    return [account, _("Reference: %(purpose)s") % {"purpose": purpose}] if purpose else [account]
 
 
 # Lines
@@ -199,7 +224,7 @@ def bank_lines(seller: PartyFacts, purpose: str) -> list[str]:
 
 def lines_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
     mixed = len(facts.vat) > 1
-    head = [_("Pos."), _("Description"), _("Quantity"), _("Unit price"), _("Amount") + " " + facts.currency]
+    head = [_("Pos."), _("Service"), _("Quantity"), _("Unit price"), _("Amount") + " " + facts.currency]
     widths = [11 * mm, 87 * mm, 20 * mm, 22 * mm, 25 * mm]
     if mixed:
         head.insert(4, _("VAT"))
@@ -217,7 +242,7 @@ def lines_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
             blanks = [""] * (len(head) - 2)
             subtotal = _("Subtotal %(name)s") % {"name": section.tenant_name}
             amount = wording.amount(section.net)
-            grid.add([*blanks, paper.plain(subtotal, 135 * mm, paper.BOLD), amount], bold=True)
+            grid.add([*blanks, paper.one_line(subtotal, 135 * mm, paper.BOLD), amount], bold=True)
             grid.stay_with_previous()
     return [grid.table()]
 
@@ -239,28 +264,31 @@ def line_cells(facts: DocumentFacts, line: LineFacts, wording: Wording, *, mixed
 
 def price_of(line: LineFacts, wording: Wording) -> tuple[str, list[str]]:
     """What stands under "unit price", and how the amount was reckoned where it is not quantity times that price."""
-    full = line.full
-    if line.unit_price is not None and not line.steps:
-        price = shown_price(line.unit_price, line.quantity, line.net, wording.places)
-        if price is not None:
-            return wording.figure(price, decimals_of(price, wording.places)), []
-        full = line.net if full is None else full
-    if full is None:
-        full = line.unit_price * line.quantity if line.unit_price is not None else line.net
-    way = reckoning(full, line.steps, line.net, wording.places)
-    said = []
-    if way:
-        if line.unit_price is not None and line.unit_price * line.quantity == full:
-            said.append(product(line.quantity, line.unit_price, full, wording))
-        said += [tier_text(tier.quantity, tier.unit_price, tier.amount, wording) for tier in line.tiers]
-        if line.steps and len(said) != 1:
-            said.append(_("Price of the period: %(amount)s") % {"amount": wording.figure(way.full, way.decimals)})
-        said += steps_text(way, wording)
-    else:
-        said += [step_label(step, wording) for step in line.steps]
-        said.append(_("Parts of the period are balanced to the cent."))
-    flat = line.unit_price is None and not line.steps and len(line.tiers) < 2
-    return (_("flat rate") if flat else ""), said
+    explanation = line.explanation
+    if explanation.unit_price is not None and not explanation.steps:
+        price = shown_price(explanation.unit_price, line.quantity, line.net, wording.places)
+        return (wording.figure(price, decimals_of(price, wording.places)) if price is not None else ""), []
+    if explanation.full is None:
+        return "", []
+    way = reckoning(explanation.full, explanation.steps, line.net, wording.places)
+    if way is None:
+        labels = [step_label(step, wording) for step in explanation.steps]
+        return "", [*labels, _("Parts of the period are balanced to the cent.")]
+    flat = not explanation.steps and all(part.unit_price is None for part in explanation.parts)
+    return _("flat rate") if flat else "", list(reckoned(line, way, wording))
+
+
+def reckoned(line: LineFacts, way: Reckoning, wording: Wording) -> Iterator[str]:
+    explanation = line.explanation
+    if explanation.free:
+        yield _("%(quantity)s free of charge") % {"quantity": wording.quantity(explanation.free, line.unit)}
+    if isinstance(explanation.unit_price, Decimal):
+        yield product(line.quantity, explanation.unit_price, way.full, wording)
+    for part in explanation.parts:
+        yield part_text(part, line.unit, wording)
+    if explanation.steps and explanation.unit_price is None and len(explanation.parts) != 1:
+        yield _("Price of the period: %(amount)s") % {"amount": wording.figure(way.full, way.decimals)}
+    yield from steps_text(way, wording)
 
 
 def product(quantity: Decimal, price: Decimal, amount: Decimal, wording: Wording) -> str:
@@ -268,22 +296,29 @@ def product(quantity: Decimal, price: Decimal, amount: Decimal, wording: Wording
     return f"{wording.number(quantity)} × {shown} = {wording.figure(amount, decimals_of(amount, wording.places))}"
 
 
-def tier_text(quantity: Decimal, price: Decimal | None, amount: Decimal, wording: Wording) -> str:
-    if price is not None:
-        return product(quantity, price, amount, wording)
-    values = {
-        "quantity": wording.number(quantity),
-        "amount": wording.figure(amount, decimals_of(amount, wording.places)),
-    }
-    return _("Tier reached with %(quantity)s: %(amount)s") % values
+def part_text(part: Part, unit: str, wording: Wording) -> str:
+    if part.unit_price is None:
+        values = {
+            "quantity": wording.quantity(part.quantity, unit),
+            "amount": wording.figure(part.amount, decimals_of(part.amount, wording.places)),
+        }
+        return _("Flat amount for %(quantity)s: %(amount)s") % values
+    if part.package_size is None:
+        return product(part.quantity, part.unit_price, part.amount, wording)
+    size = wording.quantity(part.package_size, unit)
+    return (
+        _("Packages of %(size)s") % {"size": size}
+        + ": "
+        + product(part.quantity, part.unit_price, part.amount, wording)
+    )
 
 
 def steps_text(way: Reckoning, wording: Wording) -> Iterator[str]:
     for shown in way.steps:
         if shown.step.kind in (StepKind.MINIMUM, StepKind.CAP) and not shown.change:
             continue  # it did not bite
-        takes_away = shown.step.kind in (StepKind.PERCENT, StepKind.AMOUNT, StepKind.BOOKED)
-        figure = shown.change if takes_away else shown.remains
+        sets = shown.step.kind in (StepKind.MINIMUM, StepKind.CAP, StepKind.SHARE)
+        figure = shown.remains if sets else shown.change
         yield f"{step_label(shown.step, wording)}: {wording.figure(figure, way.decimals)}"
 
 
@@ -298,9 +333,9 @@ def step_label(step: Step, wording: Wording) -> str:
         case StepKind.SHARE:
             share = {"part": step.value.numerator, "whole": step.value.denominator}
             return _("for %(part)s/%(whole)s of the period") % share
-        case StepKind.PERCENT:
+        case StepKind.PERCENT | StepKind.STACKED_PERCENT:
             label = _("%(percent)s discount") % {"percent": wording.percent(step.value)}
-        case StepKind.AMOUNT:
+        case StepKind.FIXED:
             label = _("Discount")
         case StepKind.BOOKED:
             label = _("already charged")
@@ -315,20 +350,20 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
         return []
     head = [
         _("Contract"),
-        _("Subject"),
-        _("Start"),
-        _("Term"),
+        _("Service"),
+        _("Contract start"),
+        _("Contract term"),
         _("Next renewal"),
         _("Notice by"),
         _("Licences"),
     ]
-    widths = [25 * mm, 52 * mm, 18 * mm, 19 * mm, 18 * mm, 18 * mm, 15 * mm]
+    widths = [24 * mm, 46 * mm, 19 * mm, 19 * mm, 22 * mm, 19 * mm, 16 * mm]
     grid = paper.Grid(head, widths, right_from=6)
     for contract in facts.contracts:
         about = [contract.tenant_name] if facts.is_consolidated else []
         grid.add(
             [
-                paper.plain(contract.reference, 24 * mm),
+                paper.plain(contract.reference, 22 * mm),
                 paper.rich(contract.text, about),
                 wording.day(contract.starts_on),
                 term(contract.term_months, contract.last_day, wording),
@@ -341,7 +376,7 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
         total = wording.quantity(sum((c.licences for c in facts.contracts), Decimal(0)), facts.contracts[0].unit)
         grid.add([_("Total number of licences"), "", "", "", "", "", total], bold=True)
         grid.stay_with_previous()
-    return [grid.table()]
+    return paper.headed(_("Your contracts"), grid.table())
 
 
 def term(months: int | None, last_day: Any, wording: Wording) -> str:

@@ -1,4 +1,4 @@
-"""Letter paper: HTML laid out by xhtml2pdf, long tables by Platypus, in one story, with embedded fonts and numbered pages."""
+"""Letter paper: HTML laid out by xhtml2pdf, long tables by Platypus, in one story; embedded fonts, numbered pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import simpleSplit
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Flowable, KeepTogether, LongTable, NextPageTemplate, Paragraph, Spacer
+from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, LongTable, NextPageTemplate, Paragraph, Spacer
 from xhtml2pdf.builders.printmarks import MarkedCanvas
 from xhtml2pdf.config.resources import ResourceAccessPolicy
 from xhtml2pdf.context import pisaContext
@@ -72,8 +72,8 @@ class Paper:
 def draw(html: str, slots: Mapping[str, Sequence[Flowable]], paper: Paper) -> bytes:
     """Lay out ``html``, with the flowables of ``slots`` where it says ``<pdf:nexttemplate name="slot:...">``.
 
-    Nothing remote and no file is fetched. Raises ``UnprintableText`` for a character without a glyph and ``LayoutError``
-    for anything the renderer would only warn about.
+    Nothing is fetched, neither remote nor a file. Raises ``UnprintableText`` for a character without a glyph, and
+    ``LayoutError`` for anything the renderer would only warn about.
     """
     refuse_unprintable(html)
     load_fonts()
@@ -109,7 +109,10 @@ def build(context: pisaContext, story: list[Flowable], paper: Paper, out: BytesI
 
 
 def with_slots(story: Sequence[Flowable], slots: Mapping[str, Sequence[Flowable]]) -> list[Flowable]:
-    """The story with each slot filled; what stands between two slots is kept on one page if it fits."""
+    """The story with each slot filled; what stands between two slots is kept on one page if it fits.
+
+    ``slot:break`` is filled with nothing: it only says where a page may end.
+    """
     filled: list[Flowable] = []
     block: list[Flowable] = []
     for flowable in story:
@@ -117,7 +120,8 @@ def with_slots(story: Sequence[Flowable], slots: Mapping[str, Sequence[Flowable]
         if isinstance(name, str) and name.startswith("slot:"):
             filled += kept_together(block)
             block = []
-            filled += slots[name.removeprefix("slot:")]
+            if name != "slot:break":
+                filled += slots[name.removeprefix("slot:")]
         elif isinstance(flowable, NextPageTemplate):
             filled.append(flowable)
         else:
@@ -134,10 +138,14 @@ def numbering(paper: Paper) -> type[MarkedCanvas]:
 
     class NumberedCanvas(MarkedCanvas):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
+            super().__init__(*args, **{**kwargs, "initialFontName": REGULAR})
             self._pages: list[dict[str, Any]] = []
 
-        def showPage(self) -> None:  # noqa: N802 (ReportLab's name)
+        def setFont(self, psfontname: str, size: float, leading: float | None = None) -> None:
+            # Blank cells ask for the renderer's own default, which is not embedded.
+            super().setFont(psfontname if psfontname in (REGULAR, BOLD) else REGULAR, size, leading)
+
+        def showPage(self) -> None:
             self._pages.append(dict(self.__dict__))
             self._startPage()
 
@@ -202,7 +210,7 @@ def refuse_unprintable(text: str) -> None:
     if missing := unprintable(text):
         around = text[max(0, text.index(missing[0]) - 20) :][:40] if missing[0] in text else ""
         raise UnprintableText(
-            _("The character %(character)s (U+%(code)s) cannot be printed, the documents' font does not have it: “%(text)s”")
+            _("The character %(character)s (U+%(code)s) in “%(text)s” is missing from the font of the documents.")
             % {"character": missing[0], "code": f"{ord(missing[0]):04X}", "text": around}
         )
 
@@ -212,6 +220,7 @@ def refuse_unprintable(text: str) -> None:
 BASE = ParagraphStyle(
     "base", fontName=REGULAR, fontSize=SIZE, leading=SIZE * 1.3, textColor=INK, alignment=TA_LEFT, splitLongWords=1
 )
+HEADING = ParagraphStyle("heading", fontName=BOLD, fontSize=9.5, leading=13, textColor=ACCENT, spaceAfter=2)
 
 
 def rich(text: str, details: Sequence[str] = ()) -> Paragraph:
@@ -240,6 +249,18 @@ def plain(text: str, width: float = WIDTH, font: str = REGULAR, size: float = SI
             line = line[fits:]
         lines.append(line)
     return "\n".join(lines)
+
+
+def one_line(text: str, width: float, font: str = REGULAR, size: float = SIZE) -> str:
+    """``text``, cut off with an ellipsis where it is wider than ``width``: for what is printed in full elsewhere."""
+    refuse_unprintable(text)
+    load_fonts()
+    shown = unicodedata.normalize("NFC", " ".join(text.split()))
+    if pdfmetrics.stringWidth(shown, font, size) <= width:
+        return shown
+    while pdfmetrics.stringWidth(f"{shown} …", font, size) > width:
+        shown = shown[:-1].rstrip()
+    return f"{shown} …"
 
 
 def fitting_size(lines: Sequence[str], width: float, height: float, *, largest: float, smallest: float = 5) -> float:
@@ -280,8 +301,9 @@ class Grid:
         self.commands.append(("NOSPLIT", (0, row - 1), (0, row)))
 
     def table(self) -> LongTable:
+        head = [plain(text, width - 5, BOLD, SMALL) for text, width in zip(self.head, self.widths, strict=True)]
         return LongTable(
-            [list(self.head), *self.rows],
+            [head, *self.rows],
             colWidths=list(self.widths),
             repeatRows=1,
             hAlign="LEFT",
@@ -295,8 +317,8 @@ class Grid:
                 ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
                 ("LINEBELOW", (0, 0), (-1, 0), 0.9, ACCENT),
                 ("LINEBELOW", (0, 1), (-1, -1), 0.3, RULE),
-                ("TOPPADDING", (0, 0), (-1, -1), 3.2),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 3.6),
+                ("TOPPADDING", (0, 0), (-1, -1), 2.2),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 3.2),
                 ("LEFTPADDING", (0, 0), (-1, -1), 0),
                 ("RIGHTPADDING", (0, 0), (-1, -1), 5),
                 ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
@@ -305,8 +327,10 @@ class Grid:
         )
 
 
-def gap(height: float) -> Flowable:
-    return Spacer(1, height)
+def headed(text: str, table: Flowable) -> list[Flowable]:
+    """A table under a heading that does not stay behind at the foot of a page."""
+    refuse_unprintable(text)
+    return [Spacer(1, 12), CondPageBreak(30 * mm), Paragraph(markup_free(text), HEADING), table]
 
 
 # Complaints

@@ -1,0 +1,183 @@
+"""Documents -> their facts: what was frozen when they arose, read for many at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from billing.kernel.money import places_of, rounded
+from billing.models import Charge
+from invoicing.einvoice.facts import (
+    UNEXPLAINED,
+    Collection,
+    ContractFacts,
+    DocumentFacts,
+    Kind,
+    LineFacts,
+    OriginalFacts,
+    PartyFacts,
+    SectionFacts,
+    VatShareFacts,
+)
+from invoicing.kernel.printing import Explanation, explained
+from invoicing.models import Invoice, Line, Section, VatShare
+
+ONE_DAY = timedelta(days=1)
+PARTY = {field.name for field in fields(PartyFacts)}
+
+
+def facts_of(invoices: Iterable[int]) -> list[DocumentFacts]:
+    """The facts of these documents (keys), issued or draft, in the given order; four queries however many they are."""
+    wanted = list(invoices)
+    found = Invoice.objects.in_bulk(wanted)
+    sections, lines, shares = defaultdict(list), defaultdict(list), defaultdict(list)
+    for section in Section.objects.filter(invoice__in=wanted).select_related("tenant").order_by("position"):
+        sections[section.invoice_id].append(section)
+    for line in Line.objects.filter(invoice__in=wanted).select_related("charge__reverses").order_by("position"):
+        lines[line.invoice_id].append(line)
+    for share in VatShare.objects.filter(invoice__in=wanted).order_by("-vat_rate", "vat_case"):
+        shares[share.invoice_id].append(share)
+    return [_document(found[key], sections[key], lines[key], shares[key]) for key in wanted]
+
+
+def _document(
+    invoice: Invoice, sections: Sequence[Section], lines: Sequence[Line], shares: Sequence[VatShare]
+) -> DocumentFacts:
+    places = places_of(invoice.currency)
+    parties = invoice.parties
+    buyer = _party(parties["buyer"])
+    drawn = [(line, _line(line, places)) for line in lines]
+    return DocumentFacts(
+        kind=Kind(invoice.kind),
+        number=invoice.number,
+        issued_on=invoice.issued_on,
+        due_on=invoice.due_on,
+        payment_days=(invoice.due_on - invoice.issued_on).days,
+        currency=invoice.currency,
+        places=places,
+        language=invoice.language,
+        seller=_party(parties["seller"]),
+        buyer=buyer,
+        payer=_party(parties["payer"]) if "payer" in parties else None,
+        collection=Collection(invoice.collection),
+        po_number=invoice.po_number,
+        project_code=parties["buyer"].get("project_code", ""),
+        sections=_sections(invoice, sections, drawn, buyer, places),
+        contracts=_contracts(drawn, sections) if invoice.kind == Kind.INVOICE else (),
+        vat=tuple(
+            VatShareFacts(
+                share.vat_case, share.vat_rate, rounded(share.base.amount, places), rounded(share.vat.amount, places)
+            )
+            for share in shares
+        ),
+        net=rounded(invoice.net.amount, places),
+        vat_total=rounded(invoice.vat.amount, places),
+        gross=rounded(invoice.gross.amount, places),
+        original=_original([line for _, line in drawn]) if invoice.kind != Kind.INVOICE else None,
+        vat_evidence=_evidence(parties.get("vat_check")),
+    )
+
+
+def _party(stored: Mapping[str, str]) -> PartyFacts:
+    return PartyFacts(**{name: value for name, value in stored.items() if name in PARTY})
+
+
+def _evidence(check: Mapping[str, Any] | None) -> str:
+    return f"{check['method']} {check['on']} {'valid' if check['valid'] else 'invalid'}" if check else ""
+
+
+def _sections(
+    invoice: Invoice,
+    sections: Sequence[Section],
+    drawn: Sequence[tuple[Line, LineFacts]],
+    buyer: PartyFacts,
+    places: int,
+) -> tuple[SectionFacts, ...]:
+    if not sections:
+        lines = tuple(line for _, line in drawn)
+        return (SectionFacts(buyer.name, buyer.reference, lines, rounded(invoice.net.amount, places)),)
+    inside: dict[int | None, list[LineFacts]] = defaultdict(list)
+    for row, line in drawn:
+        inside[row.section_id].append(line)
+    return tuple(
+        SectionFacts(
+            section.name, section.tenant.reference, tuple(inside[section.pk]), rounded(section.net.amount, places)
+        )
+        for section in sections
+    )
+
+
+def _line(line: Line, places: int) -> LineFacts:
+    net = rounded(line.net.amount, places)
+    details = line.details
+    return LineFacts(
+        position=line.position,
+        text=line.text,
+        quantity=-line.quantity if line.charge.reverses_id and net < 0 else line.quantity,
+        unit=line.unit,
+        net=net,
+        starts_on=line.starts_on,
+        last_day=line.ends_before - ONE_DAY,
+        explanation=_explanation(line.charge, details.get("discounts", {})),
+        contract=details.get("contract", ""),
+        corrects=_named(details.get("corrects")),
+        vat_category=line.vat_case,
+        vat_rate=line.vat_rate,
+    )
+
+
+def _explanation(charge: Charge, discounts: Mapping[str, str]) -> Explanation:
+    if charge.reverses is None:
+        return explained(charge.trace, discounts)
+    undone = explained(charge.reverses.trace)
+    return Explanation(undone.full, undone.unit_price) if undone.unit_price and not undone.steps else UNEXPLAINED
+
+
+def _named(stored: Mapping[str, str] | None) -> OriginalFacts | None:
+    return OriginalFacts(stored["number"], date.fromisoformat(stored["issued_on"])) if stored else None
+
+
+def _original(lines: Sequence[LineFacts]) -> OriginalFacts | None:
+    """The one document that all lines correct, if it is one."""
+    named = {line.corrects for line in lines}
+    return named.pop() if len(named) == 1 else None
+
+
+def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Section]) -> tuple[ContractFacts, ...]:
+    """Each contract's products with what was true on the invoice date; licences are those of the latest days billed."""
+    latest: dict[tuple[str, str], date] = {}
+    licences: dict[tuple[str, str, date], dict[int, Decimal]] = defaultdict(dict)
+    first: dict[tuple[str, str], Line] = {}
+    for row, line in drawn:
+        details = row.details
+        if details.get("interval") == "once" or row.charge.kind != Charge.Kind.FEE or row.charge.reverses_id:
+            continue
+        key = (line.contract, details["product"])
+        first.setdefault(key, row)
+        latest[key] = max(latest.get(key, line.last_day), line.last_day)
+        licences[*key, line.last_day][row.charge.item_id] = line.quantity
+    names = {section.pk: section.name for section in sections}
+    return tuple(
+        ContractFacts(
+            reference=contract,
+            text=row.text,
+            tenant_name=names.get(row.section_id, ""),
+            starts_on=date.fromisoformat(row.details["starts_on"]),
+            licences=sum(licences[contract, product, latest[contract, product]].values(), Decimal(0)),
+            unit=row.unit,
+            last_day=_day(row.details, "ends_before", -1),
+            term_months=row.details.get("term_months"),
+            renewal_months=row.details.get("renewal_months"),
+            next_renewal_on=_day(row.details, "renews_on"),
+            notice_by=_day(row.details, "notice_by"),
+        )
+        for (contract, product), row in first.items()
+    )
+
+
+def _day(details: Mapping[str, Any], name: str, shift: int = 0) -> date | None:
+    return date.fromisoformat(details[name]) + shift * ONE_DAY if name in details else None

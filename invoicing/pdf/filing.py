@@ -1,0 +1,88 @@
+"""Issued documents -> their PDF, made once and kept."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from invoicing.einvoice.facts import DocumentFacts
+from invoicing.einvoice.reading import facts_of
+from invoicing.models import DocumentFile, Invoice
+from invoicing.pdf.document import render
+from tenants import files
+from tenants.errors import OperatorError
+from tenants.models import File
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 20  # documents of one transaction: what a killed worker has to do again
+
+
+def render_document(invoice_id: int) -> File:
+    """The PDF of an issued document: made now, or the one that was made before.
+
+    Raises ``UnprintableText`` if a text has a character that the fonts lack, ``Invoice.DoesNotExist`` for a draft.
+    """
+    with transaction.atomic():
+        invoice = Invoice.objects.issued().select_for_update(no_key=True, of=("self",)).get(pk=invoice_id)
+        made = DocumentFile.objects.filter(invoice=invoice, kind=DocumentFile.Kind.PDF).select_related("file").first()
+        if made:
+            return made.file
+        return keep(invoice, *facts_of([invoice.pk]))
+
+
+def preview(invoice_id: int) -> bytes:
+    """The PDF of a document in any state, for looking at; a draft has no number and is marked as one. Keeps nothing."""
+    return render(*facts_of([invoice_id]))
+
+
+def render_pending(limit: int) -> int:
+    """Make at most ``limit`` PDFs of issued documents that have none; returns how many. Any number may do so at once.
+
+    One document's trouble stops no other: it is logged, and stays without a file.
+    """
+    made = after = 0
+    while made < limit:
+        with transaction.atomic():
+            claimed = list(pending().filter(pk__gt=after)[: min(CHUNK, limit - made)])
+            if not claimed:
+                break
+            after = claimed[-1].pk
+            for invoice, facts in zip(claimed, facts_of([invoice.pk for invoice in claimed]), strict=True):
+                made += made_or_logged(invoice, facts)
+    return made
+
+
+def pending():
+    """Issued documents without a PDF that no other worker holds, until the transaction ends."""
+    kept = DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF)
+    return (
+        Invoice.objects.issued()
+        .filter(~Exists(kept))
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))
+        .order_by("pk")
+    )
+
+
+def made_or_logged(invoice: Invoice, facts: DocumentFacts) -> bool:
+    try:
+        with transaction.atomic():
+            keep(invoice, facts)
+    except OperatorError as refusal:
+        logger.error("A document cannot be printed.", extra={"invoice": invoice.pk, "reason": str(refusal)})
+    except Exception:
+        logger.exception("Printing a document failed.", extra={"invoice": invoice.pk})
+    else:
+        return True
+    return False
+
+
+def keep(invoice: Invoice, facts: DocumentFacts) -> File:
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", facts.number or "")
+    path = f"documents/{invoice.issuer_id}/{facts.issued_on:%Y}/{name}.pdf"
+    file = files.store(path, render(facts), content_type="application/pdf")
+    DocumentFile.objects.create(invoice=invoice, kind=DocumentFile.Kind.PDF, file=file)
+    return file
