@@ -1,0 +1,214 @@
+"""Imports in two steps: ``offer`` lays a file's rows down and says what each would change; ``apply`` does just that.
+
+A file is laid down row by row (COPY, 2,000 at a time), judged chunk by chunk against what is stored, and applied in one
+transaction, all of it or nothing; with ``skip_bad`` its good rows. Memory does not grow with the file. What an import
+knows about its records stands in a ``Recipe``: the columns, how a chunk is judged, how judged rows are written.
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext, ngettext
+
+from tenants import tabular
+from tenants.errors import OperatorError
+from tenants.import_rows import (
+    CHANGED,
+    CHUNK,
+    ERROR,
+    NEW,
+    Recipe,
+    chunked,
+    counted,
+    errors_of,
+    insert,
+    laid_down,
+    refuse_repeated,
+    staged_chunks,
+    store_verdicts,
+)
+from tenants.models import ImportBatch, ImportRow, Issuer
+from tenants.tabular import UNDECLARED, Declared, Reading
+from tenants.transactions import acting
+
+
+class RowsRefused(OperatorError):
+    """Rows of the file cannot be taken, so nothing of it was."""
+
+
+class Outdated(OperatorError):
+    """What the rows would change is no longer what was shown."""
+
+
+class NoIssuer(OperatorError):
+    """It is not clear for which issuer the file is."""
+
+
+def offer(
+    recipe: Recipe,
+    file: BinaryIO,
+    *,
+    file_name: str,
+    declared: Declared = UNDECLARED,
+    issuer: Issuer | None = None,
+    skip_bad: bool = False,
+    by: Any = None,
+) -> ImportBatch:
+    """Lay the file down and judge every row; none of its records changes yet. Raises ``tabular.FileRefused``."""
+    batch = keep(recipe, file, file_name=file_name, declared=declared, issuer=issuer, skip_bad=skip_bad, by=by)
+    look(recipe, batch)
+    return batch
+
+
+def keep(
+    recipe: Recipe,
+    file: BinaryIO,
+    *,
+    file_name: str,
+    declared: Declared = UNDECLARED,
+    issuer: Issuer | None = None,
+    skip_bad: bool = False,
+    by: Any = None,
+) -> ImportBatch:
+    """Store the file and how it is to be read; its rows are still to be looked at."""
+    proposal = tabular.propose(file, recipe.columns, declared)
+    path, sha256 = store(file)
+    return ImportBatch.objects.create(
+        kind=recipe.kind,
+        issuer=issuer,
+        file_name=Path(file_name).name[:250],
+        path=path,
+        sha256=sha256,
+        reading=asdict(proposal.reading) | {"unknown_columns": list(proposal.unknown_columns)},
+        skip_bad=skip_bad,
+        counts={"rows": proposal.rows},
+        created_by=by,
+    )
+
+
+@transaction.atomic
+def look(recipe: Recipe, batch: ImportBatch) -> None:
+    """Lay the rows of a kept file down and say of each what it would change. A second look begins anew."""
+    ImportRow.objects.filter(batch=batch).delete()
+    with kept_file(batch).open("rb") as file:
+        rows = tabular.read(file, reading_of(batch), recipe.columns)
+        for chunk in chunked(rows, CHUNK):
+            insert(ImportRow, [laid_down(batch, recipe, row) for row in chunk])
+    if recipe.unique:
+        refuse_repeated(recipe, batch)
+    recipe.laid(batch)
+    for chunk in staged_chunks(recipe, batch):
+        store_verdicts(batch, recipe.judge(batch, chunk))
+    recipe.judged(batch)
+    batch.counts = counted(batch)
+    batch.save(update_fields=["counts"])
+
+
+def apply(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> None:
+    """Do what the batch was shown to do, all of it or nothing. Applied once, it stays so: a second call does nothing.
+
+    Raises ``RowsRefused`` if rows are in error and the batch does not skip them, and ``Outdated`` if the records have
+    changed since, so that the rows would now do something else; the batch then keeps the reason.
+    """
+    try:
+        apply_all(recipe, batch, actor=actor, channel=channel)
+    except (RowsRefused, Outdated) as error:
+        batch.state, batch.refusal = ImportBatch.State.REFUSED, str(error)
+        batch.save(update_fields=["state", "refusal"])
+        raise
+
+
+def apply_all(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> None:
+    with acting(actor=actor, channel=channel, reason=batch.file_name):
+        batch = ImportBatch.objects.select_for_update().get(pk=batch.pk)
+        if batch.state == ImportBatch.State.APPLIED:
+            return
+        if batch.counts.get(ERROR) and not batch.skip_bad:
+            raise RowsRefused(refusal(batch))
+        recipe.begin(batch)
+        recipe.laid(batch)
+        for chunk in staged_chunks(recipe, batch):
+            shown = {
+                row.number: row for row in batch.rows.filter(number__gte=chunk[0].number, number__lte=chunk[-1].number)
+            }
+            verdicts = recipe.judge(batch, chunk)
+            for number, verdict in verdicts.items():
+                if verdict.errors:
+                    raise Outdated(str(verdict.errors[0]))
+                if (verdict.state, verdict.difference) != (shown[number].state, shown[number].difference):
+                    raise Outdated(
+                        gettext("Row %(row)d would no longer do what was shown; look at the difference again.")
+                        % {"row": number}
+                    )
+            changes = [(row, verdicts[row.number]) for row in chunk if verdicts[row.number].state in (NEW, CHANGED)]
+            if changes:
+                recipe.write(batch, changes)
+        recipe.finish(batch)
+        ImportBatch.objects.filter(pk=batch.pk).update(state=ImportBatch.State.APPLIED, applied_at=Now())
+
+
+def refusal(batch: ImportBatch) -> str:
+    """Why nothing of the file was taken: the first bad rows in their own words."""
+    errors = [str(error) for row in batch.rows.filter(state=ERROR)[:3] for error in errors_of(row)]
+    count = batch.counts[ERROR]
+    text = ngettext(
+        "%(count)d row cannot be taken, so nothing of the file was.",
+        "%(count)d rows cannot be taken, so nothing of the file was.",
+        count,
+    )
+    return "\n".join([text % {"count": count}, *errors[:3]])
+
+
+def issuer_for(reference: str = "") -> Issuer:
+    """The issuer with the reference, or the only one there is."""
+    if reference:
+        found = Issuer.objects.filter(reference=reference).first()
+        if not found:
+            raise NoIssuer(gettext("There is no issuer “%(reference)s”.") % {"reference": reference})
+        return found
+    issuers = list(Issuer.objects.all()[:2])
+    if not issuers:
+        raise NoIssuer(gettext("There is no issuer yet; import it first."))
+    if len(issuers) > 1:
+        raise NoIssuer(gettext("There are several issuers; state which one it is (--issuer)."))
+    return issuers[0]
+
+
+def reading_of(batch: ImportBatch) -> Reading:
+    return Reading(**{name: batch.reading[name] for name in ("encoding", "delimiter", "decimal", "dates")})
+
+
+# --- the file ---
+
+
+def store(file: BinaryIO) -> tuple[str, str]:
+    """Keep the bytes of an offered file below FILES_ROOT; the same bytes are kept once. Returns path and SHA-256."""
+    folder = Path(settings.FILES_ROOT) / "imports"
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    file.seek(0)
+    descriptor, draft = tempfile.mkstemp(dir=folder)
+    with os.fdopen(descriptor, "wb") as copy:
+        while chunk := file.read(tabular.CHUNK):
+            digest.update(chunk)
+            copy.write(chunk)
+    path = folder / f"{digest.hexdigest()}.csv"
+    Path(draft).replace(path)
+    return f"imports/{path.name}", digest.hexdigest()
+
+
+def forget(batch: ImportBatch) -> None:
+    """Remove the kept file of a batch that is about to be undone, unless another batch is of the same bytes."""
+    if not ImportBatch.objects.filter(path=batch.path).exclude(pk=batch.pk).exists():
+        kept_file(batch).unlink(missing_ok=True)
+
+
+def kept_file(batch: ImportBatch) -> Path:
+    return Path(settings.FILES_ROOT) / batch.path
