@@ -45,9 +45,7 @@ class Invoice(models.Model):
         BillRun, models.PROTECT, null=True, blank=True, related_name="invoices", verbose_name=_("bill run")
     )
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="invoices", verbose_name=_("issuer"))
-    recipient = models.ForeignKey(
-        Tenant, models.PROTECT, related_name="invoices_received", verbose_name=_("recipient")
-    )
+    recipient = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_received", verbose_name=_("recipient"))
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_to_pay", verbose_name=_("payer"))
     kind = models.CharField(_("kind"), max_length=15, choices=Kind, default=Kind.INVOICE)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
@@ -88,9 +86,7 @@ class Invoice(models.Model):
             models.UniqueConstraint(fields=["issuer", "number"], name="invoice_number_once"),
             models.CheckConstraint(
                 name="invoice_numbered_exactly_when_issued",
-                condition=Q(
-                    state="issued", number__isnull=False, sequence__isnull=False, range__isnull=False
-                )
+                condition=Q(state="issued", number__isnull=False, sequence__isnull=False, range__isnull=False)
                 | (~Q(state="issued") & Q(number=None, sequence=None, range=None)),
             ),
             models.CheckConstraint(
@@ -98,10 +94,14 @@ class Invoice(models.Model):
                 condition=Q(gross=F("net") + F("vat")),
                 violation_error_message=_("Net and VAT do not add up to the gross amount."),
             ),
-            models.CheckConstraint(name="invoice_amounts_are_numbers", condition=below_infinity("net") & below_infinity("vat")),
+            models.CheckConstraint(
+                name="invoice_amounts_are_numbers", condition=below_infinity("net") & below_infinity("vat")
+            ),
             models.CheckConstraint(
                 name="invoice_sign_follows_kind",
-                condition=Q(kind="invoice", gross__gte=0) | Q(kind="credit_note", gross__lte=0) | Q(kind="cancellation"),
+                condition=Q(kind="invoice", gross__gte=0)
+                | Q(kind="credit_note", gross__lte=0)
+                | Q(kind="cancellation"),
             ),
             models.CheckConstraint(
                 name="invoice_no_vat_without_ground",
@@ -215,22 +215,30 @@ class DocumentFile(models.Model):
 
 
 class Delivery(models.Model):
-    """A document on its way to one recipient through one channel; the message knows how far it is."""
+    """What was decided about a document: on its way to one recipient, whose message knows how far it is, or not sent."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", _("e-mail")
+        NONE = "none", _("not sent: the account does not want it")
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", verbose_name=_("invoice"))
-    recipient = models.EmailField(_("recipient"))
+    recipient = models.EmailField(_("recipient"), blank=True)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.EMAIL)
-    message = models.OneToOneField(Message, models.PROTECT, related_name="+", verbose_name=_("message"))
+    message = models.OneToOneField(
+        Message, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("message")
+    )
 
     class Meta:
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         constraints = [
-            models.UniqueConstraint(fields=["invoice", "recipient", "channel"], name="delivery_once_per_recipient")
+            models.UniqueConstraint(fields=["invoice", "recipient", "channel"], name="delivery_once_per_recipient"),
+            models.CheckConstraint(
+                name="delivery_by_mail_has_a_message",
+                condition=Q(channel="email", message__isnull=False) & ~Q(recipient="")
+                | Q(channel="none", message=None, recipient=""),
+            ),
         ]
 
     def __str__(self) -> str:
-        return self.recipient
+        return self.recipient or str(self.get_channel_display())

@@ -1,3 +1,11 @@
-from payments.models.reminder import DunningBlock, DunningLevel, DunningPolicy, DunningRun, Letter, Reminder
+from payments.models.reminder import (
+    DunningBlock,
+    DunningLevel,
+    DunningPolicy,
+    DunningRun,
+    Letter,
+    LetterDelivery,
+    Reminder,
+)
 
-__all__ = ["DunningBlock", "DunningLevel", "DunningPolicy", "DunningRun", "Letter", "Reminder"]
+__all__ = ["DunningBlock", "DunningLevel", "DunningPolicy", "DunningRun", "Letter", "LetterDelivery", "Reminder"]

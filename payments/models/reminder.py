@@ -23,6 +23,11 @@ class DunningPolicy(models.Model):
         default=0,
         help_text=_("A payer who owes less than this, in the currency of the items, is not reminded."),
     )
+    reminds_collected = models.BooleanField(
+        _("remind of what is collected"),
+        default=False,
+        help_text=_("If off, items that are collected by direct debit or card are listed and not reminded."),
+    )
 
     class Meta:
         verbose_name = _("dunning policy")
@@ -88,7 +93,6 @@ class Letter(models.Model):
     total = amount(_("total"))
     parties = models.JSONField(_("parties"), default=dict)
     file = models.OneToOneField(File, models.PROTECT, null=True, blank=True, verbose_name=_("file"))
-    message = models.OneToOneField(Message, models.PROTECT, null=True, blank=True, verbose_name=_("message"))
 
     class Meta:
         verbose_name = _("reminder letter")
@@ -100,6 +104,24 @@ class Letter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sent_on.isoformat()} {self.level}"
+
+
+class LetterDelivery(models.Model):
+    """A letter on its way to one recipient; the message knows how far it is."""
+
+    letter = models.ForeignKey(Letter, models.PROTECT, related_name="deliveries", verbose_name=_("letter"))
+    recipient = models.EmailField(_("recipient"))
+    message = models.OneToOneField(Message, models.PROTECT, related_name="+", verbose_name=_("message"))
+
+    class Meta:
+        verbose_name = _("delivery of a letter")
+        verbose_name_plural = _("deliveries of letters")
+        constraints = [
+            models.UniqueConstraint(fields=["letter", "recipient"], name="letter_delivery_once_per_recipient")
+        ]
+
+    def __str__(self) -> str:
+        return self.recipient
 
 
 class Reminder(models.Model):
