@@ -1,0 +1,195 @@
+"""Documents with a PDF -> e-mails to those who receive invoices; each document once per recipient.
+
+Decided once, when the PDF is there: whether the account wants mail is asked then and recorded, so that switching it on
+does not send the documents of earlier years. A document without any address waits, in sight of operators, for one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from invoicing import pdf
+from invoicing.einvoice.facts import DocumentFacts
+from invoicing.models import Delivery, DocumentFile, Invoice
+from tenants import messages
+from tenants.errors import OperatorError
+from tenants.models import Contact, File, Message
+from tenants.responsibility import effective
+from tenants.transactions import wake
+
+CHUNK = 200
+
+
+class NotDeliverable(OperatorError):
+    """A document cannot be sent by mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of some documents: mails written, documents whose account wants none, those without an address."""
+
+    mails: int = 0
+    not_wanted: int = 0
+    without_address: int = 0
+
+    def __add__(self, other: Decided) -> Decided:
+        return Decided(
+            self.mails + other.mails,
+            self.not_wanted + other.not_wanted,
+            self.without_address + other.without_address,
+        )
+
+
+def undelivered() -> QuerySet[Invoice]:
+    """The in-tray: issued documents with a PDF for which nothing was decided yet."""
+    return Invoice.objects.issued().filter(
+        Exists(DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF)),
+        ~Exists(Delivery.objects.filter(invoice=OuterRef("pk"))),
+    )
+
+
+def without_address() -> QuerySet[Invoice]:
+    """Those of the in-tray whose recipient has neither a billing contact with an e-mail nor an e-mail of its own."""
+    contacts = Contact.objects.filter(tenant=OuterRef("recipient_id"), is_billing=True).exclude(email="")
+    return undelivered().filter(~Exists(contacts), recipient__email="")
+
+
+def with_address() -> QuerySet[Invoice]:
+    """Those of the in-tray that somebody can be written about; whether the account wants it is asked by ``deliver``."""
+    contacts = Contact.objects.filter(tenant=OuterRef("recipient_id"), is_billing=True).exclude(email="")
+    return undelivered().filter(Exists(contacts) | ~Q(recipient__email=""))
+
+
+def deliver_pending(*, on_chunk: Callable[[Decided], None] | None = None) -> Decided:
+    """Write the mails of everything in the in-tray, in chunks. Any number of processes may do so at once."""
+    total, after = Decided(), 0
+    while True:
+        decided, after = _chunk(after)
+        if after == 0:
+            return total
+        total += decided
+        if on_chunk:
+            on_chunk(decided)
+
+
+@transaction.atomic
+def deliver(invoices: Sequence[int]) -> Decided:
+    """Write the mails of those of these documents for which nothing was decided yet."""
+    return _decide(_locked(undelivered().filter(pk__in=invoices)))
+
+
+@transaction.atomic
+def send_anyway(invoices: Sequence[int]) -> int:
+    """Mail documents because a person asks for it, also where the account wants none; nobody gets a second one.
+
+    Returns how many mails were written. Raises ``NotDeliverable`` naming the documents that have no PDF or no address;
+    then none is written.
+    """
+    rendered = Exists(DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF))
+    documents = _locked(Invoice.objects.issued().filter(rendered, pk__in=invoices), skip=False)
+    missing = Invoice.objects.filter(pk__in=set(invoices) - {document.pk for document in documents})
+    if missing:
+        raise NotDeliverable(_("No PDF yet: %(documents)s") % {"documents": ", ".join(map(str, missing))})
+    to = _recipients(documents)
+    unreachable = [document for document in documents if not to[document.recipient_id]]
+    if unreachable:
+        raise NotDeliverable(_("No e-mail address: %(documents)s") % {"documents": ", ".join(map(str, unreachable))})
+    return _write(documents, to)
+
+
+@transaction.atomic
+def _chunk(after: int) -> tuple[Decided, int]:
+    documents = _locked(undelivered().filter(pk__gt=after), limit=CHUNK)
+    if not documents:
+        return Decided(), 0
+    return _decide(documents), documents[-1].pk
+
+
+def _locked(documents: QuerySet[Invoice], *, skip: bool = True, limit: int | None = None) -> list[Invoice]:
+    claimed = documents.select_for_update(skip_locked=skip, no_key=True, of=("self",))
+    return list(claimed.select_related("issuer", "recipient").order_by("pk")[:limit])
+
+
+def _decide(documents: Sequence[Invoice]) -> Decided:
+    """Decide about locked documents, reading again what another process may have decided just before."""
+    decided_before = set(Delivery.objects.filter(invoice__in=documents).values_list("invoice_id", flat=True))
+    documents = [document for document in documents if document.pk not in decided_before]
+    wanted = _wanted(documents)
+    to = _recipients(documents)
+    unwanted = [document for document in documents if not wanted[document.pk]]
+    reachable = [document for document in documents if wanted[document.pk] and to[document.recipient_id]]
+    Delivery.objects.bulk_create([Delivery(invoice=d, channel=Delivery.Channel.NONE) for d in unwanted])
+    mails = _write(reachable, to)
+    return Decided(mails, len(unwanted), len(documents) - len(unwanted) - len(reachable))
+
+
+def _wanted(documents: Sequence[Invoice]) -> dict[int, bool]:
+    """Whether each document's recipient has invoices sent by mail, by itself or by inheritance."""
+    by_issuer: dict[int, list[Invoice]] = defaultdict(list)
+    for document in documents:
+        by_issuer[document.issuer_id].append(document)
+    wanted: dict[int, bool] = {}
+    for group in by_issuer.values():
+        settings = effective({document.recipient for document in group}, group[0].issuer)
+        wanted |= {document.pk: settings[document.recipient_id].auto_mail for document in group}
+    return wanted
+
+
+def _recipients(documents: Sequence[Invoice]) -> dict[int, list[str]]:
+    """By tenant: the addresses of its billing contacts, else its own; empty where there is none."""
+    own = {document.recipient_id: document.recipient.email for document in documents}
+    contacts: dict[int, list[str]] = defaultdict(list)
+    for tenant, email in Contact.objects.filter(tenant__in=own, is_billing=True).values_list("tenant_id", "email"):
+        contacts[tenant].append(email)
+    return {tenant: messages.addresses(contacts[tenant], otherwise=email) for tenant, email in own.items()}
+
+
+def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
+    """Deliveries and their messages, in the caller's transaction; who has one keeps it. Returns how many are new."""
+    if not documents:
+        return 0
+    had = set(Delivery.objects.filter(invoice__in=documents).values_list("invoice_id", "recipient"))
+    files: dict[int, File] = {
+        kept.invoice_id: kept.file
+        for kept in DocumentFile.objects.filter(invoice__in=documents, kind=DocumentFile.Kind.PDF).select_related(
+            "file"
+        )
+    }
+    written: list[tuple[Invoice, Message]] = []
+    for document, facts in zip(documents, pdf.facts_of([document.pk for document in documents]), strict=True):
+        subject, body = pdf.cover_note(facts)
+        for address in to[document.recipient_id]:
+            if (document.pk, address) not in had:
+                message = messages.compose(
+                    messages.key_of(f"invoice:{document.pk}", address),
+                    issuer=document.issuer,
+                    tenant=document.recipient,
+                    recipient=address,
+                    subject=subject,
+                    body=body,
+                    file=files[document.pk],
+                    file_name=file_name(facts),
+                )
+                written.append((document, message))
+    Message.objects.bulk_create([message for _document, message in written])
+    Delivery.objects.bulk_create(
+        [Delivery(invoice=document, recipient=message.recipient, message=message) for document, message in written]
+    )
+    if written:
+        wake("tenants.send_pending")
+    return len(written)
+
+
+def file_name(facts: DocumentFacts) -> str:
+    """What the attachment is called, in the document's language: Rechnung-RE-2026-00001.pdf."""
+    with translation.override(facts.language):
+        title = pdf.title_of(facts.kind)
+    return re.sub(r"[^\w.-]+", "-", f"{title}-{facts.number}") + ".pdf"
