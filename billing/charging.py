@@ -325,15 +325,21 @@ def _discount(
 
 
 def _read_booked_days(items: Sequence[int]) -> dict[int, tuple[date, int, int]]:
-    """Per item: the day before which its standing charges end, how many days its fees cover, how many credits stand."""
+    """Per item: the day before which its standing charges end, how many days its fees cover, how many credits stand.
+
+    Item by item through the index: a plan for all at once would go by statistics that a growing run outdates.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select item_id, max(ends_before), sum(ends_before - starts_on) filter (where kind = 'fee'),
-                   count(*) filter (where kind = 'credit')
-              from {CHARGES}
-             where item_id = any(%s) and reversed_by_id is null and reverses_id is null
-             group by item_id
+            select wanted.item, booked.*
+              from unnest(%s::bigint[]) as wanted(item)
+             cross join lateral (
+                select max(ends_before), sum(ends_before - starts_on) filter (where kind = 'fee'),
+                       count(*) filter (where kind = 'credit')
+                  from {CHARGES}
+                 where item_id = wanted.item and reversed_by_id is null and reverses_id is null
+                having count(*) > 0) as booked
             """,
             [list(items)],
         )
