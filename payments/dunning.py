@@ -1,0 +1,342 @@
+"""Overdue items -> reminders: a level per item, a letter per payer, level and currency, its PDF and its mails.
+
+A reminder of an item and level exists once, under the payer's lock, so that a second run of the day finds nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from billing.kernel.money import places_of, rounded
+from invoicing import drafting
+from invoicing.einvoice.facts import PartyFacts
+from payments import letter as letters
+from payments.kernel.reminders import Due, Item, Left, Level, decide
+from payments.models import DunningLevel, DunningPolicy, DunningRun, Letter, LetterDelivery, Reminder
+from tenants import files, messages
+from tenants.models import Contact, Issuer, Message, Tenant
+from tenants.responsibility import effective
+from tenants.transactions import lock_payers, wake
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 500  # payers of one transaction
+DEFAULT_LEVELS: Final = (Level(0, 3, 7), Level(1, 10, 7), Level(2, 10, 7), Level(3, 10, 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An issuer's policy as it is read: its levels in order."""
+
+    levels: tuple[Level, ...] = DEFAULT_LEVELS
+    threshold: Decimal = Decimal(0)
+    reminds_collected: bool = False
+
+
+@dataclass(slots=True)
+class Proposal:
+    """What some payers are to be reminded of: letters by payer, and why other overdue items are left alone.
+
+    ``documents`` names the document of each item, ``payers`` the payer.
+    """
+
+    letters: list[tuple[int, Due]] = field(default_factory=list)
+    left: dict[int, Left] = field(default_factory=dict)
+    documents: dict[int, str] = field(default_factory=dict)
+    payers: dict[int, int] = field(default_factory=dict)
+
+
+def ensure_policy(issuer: Issuer) -> DunningPolicy:
+    """The issuer's policy; the default one is made if there is none. Staff may change it: it is never overwritten."""
+    with transaction.atomic():
+        with translation.override(issuer.language):
+            policy, is_new = DunningPolicy.objects.get_or_create(issuer=issuer, defaults={"name": _("Standard")})
+        if is_new:
+            DunningLevel.objects.bulk_create(
+                [
+                    DunningLevel(
+                        policy=policy, level=step.number, days_after=step.days_after, days_to_pay=step.days_to_pay
+                    )
+                    for step in DEFAULT_LEVELS
+                ]
+            )
+    return policy
+
+
+def policy_of(issuer: Issuer) -> Policy:
+    """How the issuer reminds: its own policy, or the default while it has none."""
+    stored = DunningPolicy.objects.filter(issuer=issuer).first()
+    if stored is None:
+        return Policy()
+    levels = stored.levels.order_by("level").values_list("level", "days_after", "days_to_pay")
+    return Policy(tuple(Level(*row) for row in levels), stored.threshold, stored.reminds_collected)
+
+
+def remind(issuer: Issuer, *, on: date, on_chunk: Callable[[Proposal], None] | None = None) -> DunningRun:
+    """Write the reminders that are due on ``on``, a day in the issuer's zone; joins the run of that day if any.
+
+    The letters' files and mails are made by ``write_letters``.
+    """
+    ensure_policy(issuer)
+    policy = policy_of(issuer)
+    run, _is_new = DunningRun.objects.get_or_create(issuer=issuer, on=on)
+    for payers in _chunks(_payers_in_arrears(issuer, on)):
+        with transaction.atomic():
+            lock_payers(payers)
+            proposal = propose(issuer, payers, on=on, policy=policy)
+            _write(run, proposal)
+        if on_chunk:
+            on_chunk(proposal)
+    return run
+
+
+def rehearse(issuer: Issuer, *, on: date) -> Iterator[Proposal]:
+    """Say chunk by chunk what ``remind`` would do; writes nothing."""
+    policy = policy_of(issuer)
+    for payers in _chunks(_payers_in_arrears(issuer, on)):
+        yield propose(issuer, payers, on=on, policy=policy)
+
+
+def propose(issuer: Issuer, payers: Sequence[int], *, on: date, policy: Policy) -> Proposal:
+    """What ``payers`` (tenant keys) are to be reminded of on ``on``; writes nothing."""
+    proposal = Proposal()
+    items: dict[int, list[Item]] = defaultdict(list)
+    for payer, number, item in _read_items(issuer, payers, on):
+        items[payer].append(item)
+        proposal.documents[item.key] = number
+        proposal.payers[item.key] = payer
+    written = set(
+        Letter.objects.filter(run__issuer=issuer, run__on=on, payer__in=payers).values_list(
+            "payer_id", "level", "currency"
+        )
+    )
+    for payer, of_payer in items.items():
+        decision = decide(of_payer, policy.levels, on, threshold=policy.threshold, collected=policy.reminds_collected)
+        proposal.left |= decision.left
+        for due in decision.letters:
+            if (payer, due.level.number, due.currency) in written:  # what turned up since then has its turn tomorrow
+                proposal.left |= dict.fromkeys((item.key for item in due.items), Left.NOT_YET)
+            else:
+                proposal.letters.append((payer, due))
+    return proposal
+
+
+def _payers_in_arrears(issuer: Issuer, on: date) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select distinct i.payer_id
+              from invoicing_openitem i
+              join invoicing_invoice d on d.id = i.invoice_id
+             where d.issuer_id = %s and i.due_on < %s
+               and (select sum(p.amount) from invoicing_posting p where p.open_item_id = i.id) > 0
+             order by i.payer_id
+            """,
+            [issuer.pk, on],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _read_items(issuer: Issuer, payers: Sequence[int], on: date) -> Iterator[tuple[int, str, Item]]:
+    """Everything open with the payers, credits included: payer, number of the document, item."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select i.payer_id, d.number, i.id, i.currency, i.due_on, o.open, r.level, r.sent_on,
+                   exists (select from payments_dunningblock b
+                            where (b.open_item_id = i.id or b.tenant_id = i.payer_id)
+                              and b.starts_on <= %(on)s and (b.ends_before is null or b.ends_before > %(on)s)),
+                   d.collection <> 'invoice'
+              from invoicing_openitem i
+              join invoicing_invoice d on d.id = i.invoice_id
+             cross join lateral (select sum(p.amount) as open from invoicing_posting p where p.open_item_id = i.id) o
+              left join lateral (select r.level, l.sent_on
+                                   from payments_reminder r join payments_letter l on l.id = r.letter_id
+                                  where r.open_item_id = i.id order by r.level desc limit 1) r on true
+             where i.payer_id = any(%(payers)s) and d.issuer_id = %(issuer)s and o.open <> 0 and d.issued_on <= %(on)s
+             order by i.payer_id, i.due_on, i.id
+            """,
+            {"on": on, "payers": list(payers), "issuer": issuer.pk},
+        )
+        for payer, number, key, currency, due_on, amount, level, sent_on, is_blocked, is_collected in cursor.fetchall():
+            yield (
+                payer,
+                number,
+                Item(
+                    key,
+                    currency,
+                    due_on,
+                    rounded(amount, places_of(currency)),
+                    None if level is None else (level, sent_on),
+                    is_blocked=is_blocked,
+                    is_collected=is_collected,
+                ),
+            )
+
+
+def _write(run: DunningRun, proposal: Proposal) -> None:
+    """Letters and reminders, in the caller's transaction, under the payers' locks."""
+    if not proposal.letters:
+        return
+    payers = Tenant.objects.in_bulk({payer for payer, _due in proposal.letters})
+    settings = effective(payers.values(), run.issuer)
+    seller = drafting.seller_of(run.issuer)
+    written = Letter.objects.bulk_create(
+        [
+            Letter(
+                run=run,
+                payer_id=payer,
+                level=due.level.number,
+                sent_on=run.on,
+                pay_by=due.pay_by,
+                language=settings[payer].language,
+                currency=due.currency,
+                total=due.total,
+                parties={"seller": seller, "payer": _party(payers[payer])},
+            )
+            for payer, due in proposal.letters
+        ]
+    )
+    Reminder.objects.bulk_create(
+        [
+            Reminder(
+                open_item_id=item.key, level=due.level.number, letter=letter, currency=due.currency, open=item.open
+            )
+            for letter, (_payer, due) in zip(written, proposal.letters, strict=True)
+            for item in due.items
+        ]
+    )
+    wake("payments.write_letters")
+
+
+def _party(payer: Tenant) -> dict[str, str]:
+    names = ("reference", "name", "street", "postcode", "city", "country", "vat_id")
+    return {name: getattr(payer, name) for name in names}
+
+
+# Letters
+
+
+def unwritten() -> QuerySet[Letter]:
+    """The in-tray: letters without a file."""
+    return Letter.objects.filter(file=None)
+
+
+def without_address() -> QuerySet[Letter]:
+    """Letters that went to nobody by mail, because the payer has no address: to be printed and posted."""
+    return Letter.objects.exclude(file=None).filter(~Exists(LetterDelivery.objects.filter(letter=OuterRef("pk"))))
+
+
+def write_letters(*, limit: int, on_each: Callable[[], None] | None = None) -> int:
+    """Make the files and mails of at most ``limit`` letters; returns how many. Any number of processes may do so.
+
+    One letter's trouble stops no other: it is logged and stays without a file.
+    """
+    made = after = 0
+    while made < limit:
+        with transaction.atomic():
+            claimed = (
+                unwritten()
+                .filter(pk__gt=after)
+                .select_for_update(skip_locked=True, no_key=True, of=("self",))
+                .select_related("run__issuer", "payer")
+                .order_by("pk")
+                .first()
+            )
+            if claimed is None:
+                break
+            after = claimed.pk
+            try:
+                with transaction.atomic():
+                    _write_letter(claimed)
+            except Exception:
+                logger.exception("A reminder letter cannot be made", extra={"letter": claimed.pk})
+                continue
+            made += 1
+        if on_each:
+            on_each()
+    return made
+
+
+def facts_of(letter: Letter) -> letters.ReminderFacts:
+    """A letter as plain data."""
+    places = places_of(letter.currency)
+    last = letter.run.issuer.dunning_policy.levels.aggregate(last=Max("level"))["last"]
+    reminders = letter.reminders.select_related("open_item__invoice").order_by("open_item__due_on", "open_item_id")
+    return letters.ReminderFacts(
+        level=letter.level,
+        is_last=letter.level >= last,
+        written_on=letter.sent_on,
+        pay_by=letter.pay_by,
+        currency=letter.currency,
+        places=places,
+        language=letter.language,
+        seller=_facts(letter.parties["seller"]),
+        payer=_facts(letter.parties["payer"]),
+        items=tuple(
+            letters.OverdueFacts(
+                number=reminder.open_item.invoice.number or "",
+                issued_on=reminder.open_item.invoice.issued_on,
+                due_on=reminder.open_item.due_on,
+                days_overdue=(letter.sent_on - reminder.open_item.due_on).days,
+                total=rounded(reminder.open_item.amount.amount, places),
+                open=rounded(reminder.open.amount, places),
+            )
+            for reminder in reminders
+        ),
+    )
+
+
+def _write_letter(letter: Letter) -> None:
+    """The file and the mails of a locked letter."""
+    issuer, facts = letter.run.issuer, facts_of(letter)
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", letter.payer.reference)
+    file = files.store(
+        f"reminders/{issuer.pk}/{letter.sent_on:%Y}/{letter.sent_on.isoformat()}-{name}-{letter.pk}.pdf",
+        letters.render(facts),
+        content_type="application/pdf",
+    )
+    Letter.objects.filter(pk=letter.pk).update(file=file)
+    subject, body = letters.cover_note(facts)
+    with translation.override(letter.language):
+        title = letters.title_of(facts.level, is_last=facts.is_last)
+    contacts = Contact.objects.filter(tenant=letter.payer, is_dunning=True).values_list("email", flat=True)
+    written = [
+        messages.compose(
+            messages.key_of(f"letter:{letter.pk}", address),
+            issuer=issuer,
+            tenant=letter.payer,
+            recipient=address,
+            subject=subject,
+            body=body,
+            file=file,
+            file_name=re.sub(r"[^\w.-]+", "-", f"{title}-{letter.sent_on.isoformat()}") + ".pdf",
+        )
+        for address in messages.addresses(contacts, otherwise=letter.payer.email)
+    ]
+    Message.objects.bulk_create(written)
+    LetterDelivery.objects.bulk_create(
+        [LetterDelivery(letter=letter, recipient=message.recipient, message=message) for message in written]
+    )
+    if written:
+        wake("tenants.send_pending")
+
+
+def _facts(party: dict[str, str]) -> PartyFacts:
+    return PartyFacts(**party)
+
+
+def _chunks(payers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (payers[at : at + CHUNK] for at in range(0, len(payers), CHUNK))

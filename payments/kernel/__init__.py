@@ -1,0 +1,1 @@
+"""Reckoning about payments and reminders: plain Python, no database, no clock."""
