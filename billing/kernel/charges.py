@@ -290,7 +290,7 @@ class Assessed:
 
     def less(self, booked: Decimal, places: int) -> tuple[Decimal, Trace]:
         """What is left to charge (or, negative, to give back) if so much stands booked, with the trace that says so."""
-        if not booked:
+        if not booked and self is not _NOTHING:
             return self.net, self.trace
         net = self.net - booked
         return net, {**self.trace, "booked": format(booked, "f"), "net": format(net, "f")}

@@ -33,7 +33,9 @@ class DiscountTerms:
     key: str = ""
 
     def __post_init__(self) -> None:
-        if not self.value >= 0 or (self.kind is DiscountKind.PERCENT and self.value > 100):
+        most = 100 if self.kind is DiscountKind.PERCENT else self.value
+        stacked_amount = self.stacked and self.kind is DiscountKind.FIXED
+        if not self.value.is_finite() or not 0 <= self.value <= most or stacked_amount:
             raise ValueError(f"a {self.kind} discount of {self.value} is none")
 
     def holds(self, ordinal: int) -> bool:

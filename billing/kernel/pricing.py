@@ -123,7 +123,7 @@ class Rated:
 @lru_cache(maxsize=4096)  # the same few prices and quantities come again and again
 def rate(price: PriceTerms, quantity: Decimal) -> Rated:
     """Price ``quantity`` (>= 0): free quota, tiers, minimum, cap, in this order. Raises ``ValueError`` below 0."""
-    if not quantity >= 0:
+    if not quantity.is_finite() or quantity < 0:
         raise ValueError(f"a quantity of {quantity} has no price")
     with exact():
         units = max(NONE, quantity - price.free_quota) if price.free_quota else quantity

@@ -178,8 +178,11 @@ class Schedule:
         return n - self.grid.index(self.paid_from or self.starts_on) + 1 - self.periods_skipped
 
     def is_due(self, period: Period, through: date) -> bool:
-        """Whether a charge for these days is due in a run through the day ``through``, that day included."""
-        return (period.start if self.timing is Timing.ADVANCE else period.end) <= through
+        """Whether a charge for these days is due in a run through the day ``through``, that day included.
+
+        What is charged once is due on its first day, always.
+        """
+        return (period.start if self.timing is Timing.ADVANCE or self.once else period.end) <= through
 
 
 def nominal_period(schedule: Schedule, n: int) -> Period:
@@ -200,7 +203,7 @@ def due_periods(
     if schedule.once:
         nominal = nominal_period(schedule, 0)
         # one day billed elsewhere is the whole of it
-        if nominal and nominal.start >= schedule.first_day and nominal.start <= through:
+        if nominal and nominal.start >= schedule.first_day and schedule.is_due(nominal, through):
             yield 0, nominal, nominal
         return
     stretch, grid = schedule.stretch, schedule.grid
