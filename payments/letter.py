@@ -15,7 +15,7 @@ from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import bank_lines, letter_context, side_by_side
+from invoicing.pdf.document import bank_lines, heading_context, letter_context
 from invoicing.pdf.wording import Wording
 
 
@@ -95,10 +95,8 @@ def context_of(facts: ReminderFacts, wording: Wording) -> dict[str, Any]:
     ]
     return {
         **letter_context(facts.seller, facts.payer, wording),
+        **heading_context(facts.seller, said["title"], said["title"], info),
         **said,
-        "heading": said["title"],
-        "running_title": said["title"],
-        "info": side_by_side(info),
     }
 
 

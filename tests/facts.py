@@ -81,7 +81,7 @@ def varied_lines() -> tuple[LineFacts, ...]:
     lines = [
         make_line(),
         make_line(
-            net=D("280.13"),
+            net=D("280.14"),
             explanation=at(
                 "12.90",
                 "567.60",

@@ -112,9 +112,10 @@ def reckoning(full: Decimal, steps: Sequence[Step], amount: Decimal, places: int
     """
     least = decimals_of(full, places)
     for decimals in range(least, max(least, FINEST) + 1):
-        shown = tuple(_shown(full, steps, decimals))
-        if rounded(shown[-1].remains if shown else full, places) == amount:
-            return Reckoning(rounded(full, decimals), shown, decimals)
+        start = rounded(full, decimals)
+        shown = tuple(_shown(start, steps, decimals))
+        if rounded(shown[-1].remains if shown else start, places) == amount:
+            return Reckoning(start, shown, decimals)
     return None
 
 
@@ -162,7 +163,8 @@ def _parts(price: Mapping[str, Any], units: Decimal, slices: Sequence[Sequence[s
     package_size = Decimal(price["package_size"]) if "package_size" in price else None
     _, unit_price, flat_amount = map(Decimal, price["tiers"][0])
     if price["model"] in (Model.FLAT, Model.STAIRSTEP):
-        amount = sum((Decimal(amount) for *_, amount in slices), ZERO) if slices is not None else flat_amount
+        due = units or price["model"] == Model.FLAT or "flat_when_zero" in price
+        amount = sum((Decimal(one[-1]) for one in slices), ZERO) if slices is not None else flat_amount if due else ZERO
         yield Part(units, None, amount)
         return
     if slices is None:

@@ -17,7 +17,8 @@ from invoicing.kernel.printing import Part, Reckoning, Step, StepKind, decimals_
 from invoicing.pdf import paper
 from invoicing.pdf.wording import Wording, grouped_iban
 
-FOOT_WIDTHS = (24, 21, 30, 25)
+FOOT_WIDTHS = (24, 21, 30, 25)  # percent
+INFO_WIDTH = 41 * mm
 
 
 def render(facts: DocumentFacts) -> bytes:
@@ -62,13 +63,12 @@ def title_of(kind: Kind) -> str:
 
 
 def context_of(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
-    heading = f"{title_of(facts.kind)} {facts.number or ''}".strip()
+    title = title_of(facts.kind)
+    heading, running = (f"{title} {facts.number}",) * 2 if facts.number else (title, f"{title} ({_('draft')})")
     return {
         **letter_context(facts.seller, facts.buyer, wording),
+        **heading_context(facts.seller, heading, running, info(facts, wording)),
         "facts": facts,
-        "heading": heading,
-        "running_title": heading if facts.number else f"{heading} ({_('draft')})",
-        "info": side_by_side(info(facts, wording)),
         "original": original(facts, wording),
         "totals": totals(facts, wording),
         "notices": list(notices(facts)),
@@ -85,20 +85,34 @@ def original(facts: DocumentFacts, wording: Wording) -> dict[str, str] | None:
 
 def letter_context(seller: PartyFacts, to: PartyFacts, wording: Wording) -> dict[str, Any]:
     """What every letter of a seller shows: the sender, the address window, the foot."""
-    lines = address(to, seller, wording)
+    name_size, (name,) = paper.fitted([([seller.name], paper.WIDTH)], 12 * mm, largest=12, font=paper.BOLD)
+    address_size, (lines,) = paper.fitted([(address(to, seller, wording), 79 * mm)], 27 * mm, largest=9.5)
+    foot_size, columns = paper.fitted(foot(seller, wording), 21 * mm, largest=6.2)
     return {
         "language": wording.language,
         "seller": seller,
-        "sender_line": " · ".join([seller.name, seller.street, f"{seller.postcode} {seller.city}"]),
+        "name": name,
+        "name_size": name_size,
+        "sender_line": paper.one_line(
+            " · ".join([seller.name, seller.street, f"{seller.postcode} {seller.city}"]), 84 * mm, size=6
+        ),
         "address": lines,
-        "address_size": paper.fitting_size(lines, 80 * mm, 27 * mm, largest=9.5),
-        "foot": foot(seller, wording),
+        "address_size": address_size,
+        "foot": list(zip(FOOT_WIDTHS, columns, strict=True)),
+        "foot_size": foot_size,
     }
 
 
-def side_by_side(info: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """The labels and values of the block beside the address, long values broken into lines; empty ones left out."""
-    return [(label, paper.plain(value, 40 * mm).split("\n")) for label, value in info if value]
+def heading_context(seller: PartyFacts, heading: str, running: str, info: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """A letter's title, the line at the top of its later pages, the block beside the address without empty values."""
+    told = [(label, value) for label, value in info if value]
+    size, _lines = paper.fitted([([value for _, value in told], INFO_WIDTH)], 40 * mm, largest=8)
+    return {
+        "heading": heading,
+        "running_title": paper.one_line(f"{seller.name} · {running}", paper.WIDTH - 2, size=7),
+        "info": [(label, paper.plain(value, INFO_WIDTH, size=size).split("\n")) for label, value in told],
+        "info_size": size,
+    }
 
 
 def address(party: PartyFacts, seen_from: PartyFacts, wording: Wording) -> list[str]:
@@ -109,8 +123,8 @@ def address(party: PartyFacts, seen_from: PartyFacts, wording: Wording) -> list[
     return [line for line in lines if line]
 
 
-def foot(seller: PartyFacts, wording: Wording) -> list[tuple[int, list[str]]]:
-    """Four columns of company data, each with its width in percent."""
+def foot(seller: PartyFacts, wording: Wording) -> list[tuple[list[str], float]]:
+    """Four columns of company data, each with the width of its text."""
     bank = [_("IBAN") + " " + grouped_iban(seller.iban), _("BIC") + " " + seller.bic if seller.bic else ""]
     tax = [
         _("VAT ID") + " " + seller.vat_id if seller.vat_id else "",
@@ -121,7 +135,8 @@ def foot(seller: PartyFacts, wording: Wording) -> list[tuple[int, list[str]]]:
     place = [seller.name, seller.street, f"{seller.postcode} {seller.city}", wording.country(seller.country)]
     reach = [seller.contact, seller.phone, seller.email]
     columns = [place, reach, bank if seller.iban else [], tax]
-    return [(w, [line for line in column if line]) for w, column in zip(FOOT_WIDTHS, columns, strict=True)]
+    widths = [paper.WIDTH * percent / 100 - 8 for percent in FOOT_WIDTHS]
+    return [([line for line in column if line], width) for column, width in zip(columns, widths, strict=True)]
 
 
 def info(facts: DocumentFacts, wording: Wording) -> Iterator[tuple[str, str]]:

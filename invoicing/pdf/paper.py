@@ -47,7 +47,8 @@ TINT = HexColor("#f2f5f8")
 ACCENT = HexColor("#1b4965")
 
 LEFT, WIDTH = 25 * mm, 165 * mm  # the text column of DIN 5008
-SIZE, SMALL = 8, 7
+SIZE, SMALL, SMALLEST = 8, 7, 2.5
+LEADING = 1.35
 
 rl_config.invariant = 1  # the same facts give the same bytes
 rl_config.warnOnMissingFontGlyphs = 1
@@ -75,6 +76,7 @@ def draw(html: str, slots: Mapping[str, Sequence[Flowable]], paper: Paper) -> by
     Nothing is fetched, neither remote nor a file. Raises ``UnprintableText`` for a character without a glyph, and
     ``LayoutError`` for anything the renderer would only warn about.
     """
+    html = unicodedata.normalize("NFC", html)
     refuse_unprintable(html)
     load_fonts()
     policy = ResourceAccessPolicy(allow_remote=False, base_dir=None)
@@ -263,15 +265,18 @@ def one_line(text: str, width: float, font: str = REGULAR, size: float = SIZE) -
     return f"{shown} …"
 
 
-def fitting_size(lines: Sequence[str], width: float, height: float, *, largest: float, smallest: float = 5) -> float:
-    """The largest font size at which ``lines``, wrapped, stay inside ``width`` by ``height`` points."""
+def fitted(
+    columns: Sequence[tuple[Sequence[str], float]], height: float, *, largest: float, font: str = REGULAR
+) -> tuple[float, list[list[str]]]:
+    """Break columns of texts, given with their widths, into lines at the largest size at which none is too high."""
     size = largest
-    while size > smallest:
-        count = sum(plain(line, width, REGULAR, size).count("\n") + 1 for line in lines)
-        if count * size * 1.3 <= height:
-            break
-        size -= 0.5
-    return size
+    while True:
+        broken = [
+            [line for text in texts for line in plain(text, width, font, size).split("\n")] for texts, width in columns
+        ]
+        if size <= SMALLEST or max(map(len, broken)) * size * LEADING <= height:
+            return size, broken
+        size -= 0.25
 
 
 @dataclass
