@@ -1,0 +1,47 @@
+"""Print what has no PDF, write the mails that are due, and send what waits: `deliver`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from invoicing import delivery, pdf
+from invoicing.models import DocumentFile, Invoice
+from tenants import messages
+from tenants.models import Intent, Message
+from tenants.terminal import progress_bar
+
+BATCH = 20
+
+
+class Command(BaseCommand):
+    help = "Make missing PDFs, deliver them by e-mail to whoever wants that, and send what waits. May be run again."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rendered = DocumentFile.objects.filter(kind=DocumentFile.Kind.PDF).values("invoice_id")
+        made = sent = 0
+        with progress_bar(self.stderr, Invoice.objects.issued().exclude(pk__in=rendered).count(), "PDFs") as advance:
+            while some := pdf.render_pending(BATCH):
+                made += some
+                advance(some)
+        decided = delivery.deliver_pending()
+        messages.expire(now=timezone.now())
+        waiting = Message.objects.filter(state=Intent.State.WAITING, next_at__lte=timezone.now()).count()
+        with progress_bar(self.stderr, waiting, "mails") as advance:
+            while some := messages.send_pending(now=timezone.now()):
+                sent += some
+                advance(some)
+        self.stdout.write(
+            _("%(made)s PDFs made; %(mails)s mails written, %(sent)s sent; %(unwanted)s documents stay without mail.")
+            % {"made": made, "mails": decided.mails, "sent": sent, "unwanted": decided.not_wanted}
+        )
+        for document in delivery.without_address().select_related("recipient"):
+            self.stdout.write(
+                _("%(document)s: %(account)s has no e-mail address.")
+                % {"document": document, "account": document.recipient}
+            )
+        for message in Message.objects.filter(state__in=[Intent.State.UNKNOWN, Intent.State.PARKED]):
+            self.stdout.write(f"{message.subject}: {message.get_state_display()}: {message.reason}")

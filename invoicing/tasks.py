@@ -1,0 +1,35 @@
+"""Doors for workers. A task may come twice, late, or not at all: what is to be done stands in the database."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from invoicing import bill_run, delivery, pdf
+from invoicing.models import BillRun
+
+BATCH = 100  # PDFs between two looks at what can be mailed
+
+
+@shared_task(name="invoicing.bill")
+def bill(*, run_id: int, **_newer: object) -> None:
+    bill_run.bill(BillRun.objects.select_related("issuer").get(pk=run_id))
+
+
+@shared_task(name="invoicing.render")
+def render(*, invoice_id: int, **_newer: object) -> None:
+    pdf.render_document(invoice_id)
+    delivery.deliver([invoice_id])
+
+
+@shared_task(name="invoicing.render_pending")
+def render_pending(**_newer: object) -> None:
+    while pdf.render_pending(BATCH):
+        delivery.deliver_pending()
+
+
+@shared_task(name="invoicing.deliver")
+def deliver(*, invoice_id: int | None = None, **_newer: object) -> None:
+    if invoice_id is None:
+        delivery.deliver_pending()
+    else:
+        delivery.deliver([invoice_id])
