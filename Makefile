@@ -50,7 +50,7 @@ contracts: $(VENV)/ready-dev
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/ready-dev messages
-	$(PY) manage.py bench --contracts $(N)
+	$(PY) -m tests.bench.bill_run --contracts 2000 $(N)
 
 stop:
 	@if [ -x $(PY) ]; then $(PY) -m config.servers stop; fi

@@ -1,0 +1,92 @@
+"""The main job walked once, on a sample: imports, bill run, documents. Repeated, it finds everything done."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import connections
+
+from billing import catalog_import, contract_import
+from config import env
+from config.servers.plan import written_once
+from invoicing import bill_run, pdf
+from invoicing.models import BillRun, Invoice
+from tenants import issuer_import, staging, tenant_import
+from tenants.import_rows import CHANGED, NEW
+from tenants.models import ImportBatch, Issuer
+from tenants.transactions import acting
+
+DAY = date(2026, 2, 1)
+USER = "demo"
+FILES = (
+    ("issuer.csv", issuer_import.RECIPE),
+    ("catalog.csv", catalog_import.RECIPE),
+    ("tenants.csv", tenant_import.RECIPE),
+    ("contracts.csv", contract_import.RECIPE),
+)
+
+
+def sample_folder() -> Path:
+    """The large sample beside the checkout if it is there, the product's own otherwise."""
+    beside = settings.BASE_DIR.parent / "shared" / "samples" / "book"
+    return beside if (beside / "contracts.csv").is_file() else settings.BASE_DIR / "docs" / "sample"
+
+
+def take_in(folder: Path) -> Iterator[ImportBatch]:
+    """Import the four files of a sample, and tell of each."""
+    for name, recipe in FILES:
+        issuer = Issuer.objects.first() if recipe is contract_import.RECIPE else None
+        with (folder / name).open("rb") as file:
+            batch = staging.offer(recipe, file, file_name=name, issuer=issuer)
+        staging.apply(recipe, batch, actor=USER, channel="demo")
+        yield batch
+
+
+def taken(batch: ImportBatch) -> int:
+    return batch.counts[NEW] + batch.counts[CHANGED]
+
+
+def start_run(issuer: Issuer) -> BillRun:
+    with acting(actor=USER, channel="demo"):
+        return bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True)
+
+
+def unprinted() -> list[int]:
+    """Issued documents without a PDF."""
+    return list(Invoice.objects.issued().filter(files=None).order_by("pk").values_list("pk", flat=True))
+
+
+def print_all(documents: list[int], advance: Callable[[int], None]) -> None:
+    """Make the PDFs in as many processes as there are cores; each takes what no other has."""
+    if not documents:
+        return
+    connections.close_all()  # not to be shared with the processes
+    cores = min(os.cpu_count() or 1, 4)
+    parts = [documents[start : start + 10] for start in range(0, len(documents), 10)]
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), initializer=django.setup) as pool:
+        for made in pool.map(print_some, parts):
+            advance(made)
+
+
+def print_some(documents: list[int]) -> int:
+    for document in documents:
+        pdf.render_document(document)
+    return len(documents)
+
+
+def ensure_user() -> str:
+    """Somebody to sign in as; the password, made once and kept below the home folder."""
+    password = written_once(env.home() / "demo_password", secrets.token_urlsafe(12))
+    users = get_user_model().objects
+    if not users.filter(username=USER).exists():
+        users.create_superuser(USER, "demo@example.com", password)
+    return password
