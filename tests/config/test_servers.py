@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ import psutil
 import psycopg2
 import pytest
 
-from config import servers
+from config import roles, servers
 from config.servers import plan as plans
 from config.servers import postgres
 from config.servers.broker import Broker
@@ -160,11 +161,20 @@ def test_a_stale_pid_file_hurts_neither_us_nor_its_new_owner(home: Path) -> None
     _kill(database)
     pid_file = home / "postgres" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
-    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
+    # a program of the same system user: of others PostgreSQL itself says that they cannot be it
+    user = (home / "postgres").stat().st_uid
+    identity = {"user": user, "extra_groups": []} if os.geteuid() == 0 else {}
+    with subprocess.Popen(["sleep", "600"], cwd="/", **identity) as other:
+        try:
+            pid_file.write_text("\n".join([str(other.pid), *lines[1:]]))
 
-    assert Postgres(home).process() is None
-    servers.ensure(home)
-    assert _ask(home, "select 1") == [(1,)]
+            assert Postgres(home).process() is None
+            servers.ensure(home)
+            assert _ask(home, "select 1") == [(1,)]
+            assert servers.stop(home) is True
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 def test_a_port_that_was_taken_meanwhile_is_left_to_its_new_owner(home: Path) -> None:
@@ -191,10 +201,15 @@ def test_only_what_is_needed_runs(home: Path) -> None:
 
 def test_the_application_owns_nothing(home: Path) -> None:
     servers.ensure(home, ["database"])
+    _ask(home, "create table before (); grant truncate on before to kontor_app", role="owner")
+    with psycopg2.connect(Plan.of(home).owner_url) as connection:
+        roles.grant_to_application(connection, "kontor_app")
+    connection.close()
     _ask(home, "create table book (id serial primary key, n int)", role="owner")
 
     assert _ask(home, "insert into book (n) values (1); update book set n = 2; select n from book") == [(2,)]
     for forbidden in (
+        "truncate before",
         "truncate book",
         "alter table book add m int",
         "drop table book",
