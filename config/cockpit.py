@@ -1,0 +1,438 @@
+"""The start page, and the page that shows all of one account: what, since when, how much, next invoice when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import TruncMonth
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import get_language, gettext
+from django_celery_beat.models import PeriodicTask
+
+from billing import charging
+from billing.kernel.schedule import Timing
+from billing.kernel.term import term_on
+from billing.models import Item, Subscription
+from invoicing.admin.documents import STATE_COLOURS
+from invoicing.admin.ledger import with_open_amount
+from invoicing.models import BillRun, Invoice, OpenItem, Outcome
+from payments.models import DunningBlock, Letter
+from tenants.admin import figures
+from tenants.admin.accounts import STATUS_COLOURS, settings_table
+from tenants.admin.activities import ACTION_COLOURS, ACTIONS, changes, models_by_table, shortened
+from tenants.errors import OperatorError
+from tenants.models import Activity, Intent, Issuer, Message, Tenant
+
+LOOK_AHEAD = timedelta(days=400)  # a yearly invoice lies within it
+MANY_CONTRACTS = 200  # of one payer: beyond, the next invoices are not reckoned while somebody waits for the page
+MONTHS = 12
+
+
+# The start page
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Something that may need a person: ``tone`` is ok, look or act."""
+
+    title: str
+    figure: str
+    note: str
+    url: str
+    tone: str
+    icon: str
+
+
+def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What needs attention, the last runs, and revenue by month; each only for who may see its records."""
+    today = timezone.localdate()
+    user = request.user
+    cards: list[Card] = []
+    if user.has_perm("invoicing.view_billrun"):
+        cards += [drafts_card(), parked_card()]
+    if user.has_perm("invoicing.view_openitem"):
+        cards.append(overdue_card(today))
+    if user.has_perm("tenants.view_message"):
+        cards.append(messages_card())
+    context |= {
+        "title": gettext("Overview"),
+        "cards": cards,
+        "runs": last_runs() if user.has_perm("invoicing.view_billrun") else None,
+        "revenue": revenue(today) if user.has_perm("invoicing.view_invoice") else None,
+        "timetable": timetable() if user.has_perm("django_celery_beat.view_periodictask") else None,
+        "may_start": user.has_perm("invoicing.start_billrun"),
+        "is_empty": not Issuer.objects.exists(),
+    }
+    return context
+
+
+def drafts_card() -> Card:
+    drafts = Invoice.objects.drafts().order_by().values_list("state").annotate(Count("pk"))
+    counts: dict[str, int] = dict(drafts)
+    count = sum(counts.values())
+    run = BillRun.objects.filter(invoices__state__in=list(counts)).order_by("-pk").first() if count else None
+    note = gettext("%(held)d held, %(released)d released") % {
+        "held": counts.get(Invoice.State.HELD, 0),
+        "released": counts.get(Invoice.State.RELEASED, 0),
+    }
+    return Card(
+        gettext("Drafts to decide"),
+        figures.number(count),
+        note if count else gettext("nothing waits"),
+        reverse("admin:invoicing_billrun_change", args=[run.pk]) if run else reverse("admin:invoicing_billrun_changelist"),
+        "look" if count else "ok",
+        "draft",
+    )
+
+
+def parked_card() -> Card:
+    last = BillRun.objects.order_by("issuer_id", "-pk").distinct("issuer_id").values_list("pk", flat=True)
+    parked = Outcome.objects.filter(run__in=list(last), state=Outcome.State.PARKED)
+    count = parked.count()
+    run = parked.values_list("run_id", flat=True).first()
+    return Card(
+        gettext("Parked payers"),
+        figures.number(count),
+        gettext("could not be billed in the last run") if count else gettext("everybody was billed"),
+        f"{reverse('admin:invoicing_billrun_change', args=[run])}#parked" if run else reverse("admin:invoicing_billrun_changelist"),
+        "act" if count else "ok",
+        "person_alert",
+    )
+
+
+def overdue_card(today: date) -> Card:
+    overdue = with_open_amount(OpenItem.objects.filter(due_on__lt=today)).filter(open_amount__gt=0).order_by()
+    sums = list(overdue.values_list("currency").annotate(Sum("open_amount"), Count("pk")).order_by("-pk__count"))
+    count = sum(row[2] for row in sums)
+    return Card(
+        gettext("Overdue"),
+        " · ".join(figures.money(amount, currency) for currency, amount, _count in sums[:3]) or figures.money(Decimal(0), "EUR"),
+        gettext("%(count)s open items are overdue") % {"count": figures.number(count)},
+        f"{reverse('admin:invoicing_openitem_changelist')}?state=overdue",
+        "look" if count else "ok",
+        "pending_actions",
+    )
+
+
+def messages_card() -> Card:
+    troubled = [Intent.State.UNKNOWN, Intent.State.PARKED]
+    counts = dict(Message.objects.filter(state__in=troubled).order_by().values_list("state").annotate(Count("pk")))
+    count = sum(counts.values())
+    note = gettext("%(failed)d failed, %(unknown)d of unknown outcome") % {
+        "failed": counts.get(Intent.State.PARKED, 0),
+        "unknown": counts.get(Intent.State.UNKNOWN, 0),
+    }
+    state = Intent.State.UNKNOWN if counts.get(Intent.State.UNKNOWN) else Intent.State.PARKED
+    return Card(
+        gettext("Messages in trouble"),
+        figures.number(count),
+        note if count else gettext("everything was sent"),
+        f"{reverse('admin:tenants_message_changelist')}?state__exact={state.value}" if count else reverse("admin:tenants_message_changelist"),
+        "act" if count else "ok",
+        "mark_email_unread",
+    )
+
+
+def last_runs() -> list[dict[str, Any]]:
+    runs = list(BillRun.objects.select_related("issuer")[:5])
+    rows = (
+        Outcome.objects.filter(run__in=runs)
+        .order_by()
+        .values_list("run_id")
+        .annotate(
+            Count("pk"),
+            Count("pk", filter=Q(state=Outcome.State.PENDING)),
+            Count("pk", filter=Q(state=Outcome.State.PARKED)),
+            Sum("documents"),
+        )
+    )
+    counts = {row[0]: row[1:] for row in rows}
+    table = []
+    for run in runs:
+        payers, pending, parked, documents = counts.get(run.pk, (0, 0, 0, 0))
+        table.append(
+            {
+                "run": run,
+                "url": reverse("admin:invoicing_billrun_change", args=[run.pk]),
+                "day": figures.day(run.issue_on),
+                "through": figures.day(run.through),
+                "percent": (payers - pending) * 100 // payers if payers else 100,
+                "documents": figures.number(documents or 0),
+                "parked": parked,
+            }
+        )
+    return table
+
+
+def revenue(today: date) -> dict[str, Any]:
+    """Net of issued documents by month of their date, in the currency that has most of them."""
+    first = months_before(today.replace(day=1), MONTHS - 1)
+    issued = Invoice.objects.issued().filter(issued_on__gte=first, issued_on__lte=months_before(today.replace(day=1), -1))
+    currencies = list(issued.order_by().values_list("currency").annotate(Count("pk")).order_by("-pk__count"))
+    if not currencies:
+        return {}
+    currency = currencies[0][0]
+    rows = (
+        issued.filter(currency=currency)
+        .annotate(month=TruncMonth("issued_on"))
+        .order_by()
+        .values_list("month")
+        .annotate(Sum("net"), Count("pk"))
+    )
+    nets = {month: (net, count) for month, net, count in rows}
+    highest = max(max(net for net, _count in nets.values()), Decimal(1))
+    months = []
+    for n in range(MONTHS):
+        month = months_before(first, -n)
+        net, count = nets.get(month, (Decimal(0), 0))
+        months.append(
+            {
+                "label": date_format(month, "M y"),
+                "net": figures.money(net, currency),
+                "count": count,
+                "height": max(0, int(net * 100 / highest)),
+                "is_current": n == MONTHS - 1,
+            }
+        )
+    total = sum((net for net, _count in nets.values()), Decimal(0))
+    return {
+        "currency": currency,
+        "months": months,
+        "total": figures.money(total, currency),
+        "others": [code for code, _count in currencies[1:]],
+    }
+
+
+def months_before(first_of_month: date, months: int) -> date:
+    year, month = divmod(first_of_month.year * 12 + first_of_month.month - 1 - months, 12)
+    return date(year, month + 1, 1)
+
+
+def timetable() -> list[dict[str, Any]]:
+    tasks = PeriodicTask.objects.filter(enabled=True).exclude(task__startswith="celery.").select_related("crontab", "interval")
+    return [
+        {
+            "name": task.name,
+            "url": reverse("admin:django_celery_beat_periodictask_change", args=[task.pk]),
+            "when": clock(task),
+            "last": task.last_run_at,
+        }
+        for task in tasks[:8]
+    ]
+
+
+def clock(task: PeriodicTask) -> str:
+    """When a task comes, as briefly as it can be said."""
+    cron = task.crontab
+    if cron is None:
+        return str(task.interval or "")
+    if cron.minute.isdigit() and cron.hour.isdigit():
+        at = f"{int(cron.hour):02}:{int(cron.minute):02}"
+        if (cron.day_of_month, cron.month_of_year, cron.day_of_week) == ("*", "*", "*"):
+            return gettext("daily at %s") % at
+        return f"{at} · {cron.day_of_month} {cron.month_of_year} {cron.day_of_week}"
+    return f"{cron.minute} {cron.hour} {cron.day_of_month} {cron.month_of_year} {cron.day_of_week}"
+
+
+# The account's page
+
+
+def account(request: HttpRequest, key: int) -> HttpResponse:
+    """Everything about one account, each part only for who may see its records."""
+    user = request.user
+    if not user.has_perm("tenants.view_tenant"):
+        raise PermissionDenied
+    tenant = get_object_or_404(Tenant.objects.select_related("parent", "contracting_party", "invoice_to", "pay_by"), pk=key)
+    today = timezone.localdate()
+    context = {
+        **admin.site.each_context(request),
+        "title": tenant.name,
+        "tenant": tenant,
+        "status": (tenant.get_status_display(), STATUS_COLOURS[Tenant.Status(tenant.status)]),
+        "line": list(tenant.get_ancestors()),
+        "below": list(tenant.get_children().order_by("sort_name")[:50]),
+        "recipient": tenant.invoice_to or tenant,
+        "payer": tenant.pay_by or tenant,
+        "settings": settings_table(tenant),
+        "vat_check": tenant.vat_checks.first(),
+        "contacts": list(tenant.contacts.all()) if user.has_perm("tenants.view_contact") else None,
+        "contracts": contracts(tenant, today) if user.has_perm("billing.view_subscription") else None,
+        "open_items": open_items(tenant, today) if user.has_perm("invoicing.view_openitem") else None,
+        "documents": documents(tenant) if user.has_perm("invoicing.view_invoice") else None,
+        "dunning": dunning(tenant, today) if user.has_perm("payments.view_letter") else None,
+        "messages_sent": list(tenant.messages.all()[:5]) if user.has_perm("tenants.view_message") else None,
+        "activities": activities(tenant) if user.has_perm("tenants.view_activity") else None,
+        "may_change": user.has_perm("tenants.change_tenant"),
+        "may_add_contract": user.has_perm("billing.add_subscription"),
+    }
+    return TemplateResponse(request, "admin/account.html", context)
+
+
+def contracts(tenant: Tenant, today: date) -> list[dict[str, Any]]:
+    """Contracts of the account and of all below it: what, since when, how much, next invoice when."""
+    found = list(
+        Subscription.objects.under(tenant)
+        .select_related("tenant", "issuer", "price_class")
+        .prefetch_related("items__product")
+        .order_by("tenant__tree_id", "tenant__lft", "reference")[:MANY_CONTRACTS]
+    )
+    following = next_charges(found, today)
+    return [contract_row(subscription, following, tenant, today) for subscription in found]
+
+
+def next_charges(subscriptions: Sequence[Subscription], today: date) -> dict[int, tuple[date, Decimal]] | None:
+    """Per contract: the day on which its next charges fall due, and their net sum. ``None`` if it cannot be reckoned now."""
+    payers: dict[int, set[int]] = {}
+    for subscription in subscriptions:
+        payers.setdefault(subscription.issuer_id, set()).add(subscription.tenant.pay_by_id or subscription.tenant_id)
+    following: dict[int, tuple[date, Decimal]] = {}
+    for issuer, keys in payers.items():
+        paid_for = Subscription.objects.filter(Q(tenant__pay_by__in=keys) | Q(tenant__in=keys), issuer=issuer).count()
+        if paid_for > MANY_CONTRACTS:
+            return None
+        try:
+            proposal = charging.propose(issuer, sorted(keys), through=today + LOOK_AHEAD)
+        except OperatorError:
+            return None
+        for charge in proposal.charges:
+            contract = charge.position.contract.key
+            is_late = charge.position.terms.schedule.timing is Timing.ARREARS and not charge.position.terms.schedule.once
+            due_on = charge.due.period.end if is_late else charge.due.period.start
+            day, net = following.get(contract, (due_on, Decimal(0)))
+            if due_on == day:
+                following[contract] = (day, net + charge.due.net)
+            elif due_on < day:
+                following[contract] = (due_on, charge.due.net)
+    return following
+
+
+def contract_row(
+    subscription: Subscription, following: dict[int, tuple[date, Decimal]] | None, tenant: Tenant, today: date
+) -> dict[str, Any]:
+    items = [item for item in subscription.items.all() if item.ends_before is None or item.ends_before > today]
+    term = term_on(
+        today,
+        subscription.starts_on,
+        subscription.term_months,
+        subscription.renewal_months,
+        subscription.notice_days,
+    )
+    due = (following or {}).get(subscription.pk)
+    is_over = subscription.ends_before is not None and subscription.ends_before <= today
+    return {
+        "url": reverse("admin:billing_subscription_change", args=[subscription.pk]),
+        "reference": subscription.reference,
+        "account": subscription.tenant if subscription.tenant_id != tenant.pk else None,
+        "since": figures.day(subscription.starts_on),
+        "until": figures.day(subscription.ends_before - timedelta(days=1)) if subscription.ends_before else "",
+        "is_over": is_over,
+        "items": [item_text(item) for item in items],
+        "next_on": figures.day(due[0]) if due else figures.EMPTY,
+        "next_net": figures.money(due[1], subscription.currency) if due else figures.EMPTY,
+        "renews_on": figures.day(term.renews_on) if term and not subscription.ends_before else "",
+        "notice_by": figures.day(term.notice_by) if term and not subscription.ends_before else "",
+    }
+
+
+def item_text(item: Item) -> tuple[str, str, str]:
+    """Quantity, product and interval of a position."""
+    name = item.product.name_de if get_language() == "de" else item.product.name_en
+    return figures.number(item.quantity), name, item.get_interval_display()
+
+
+def open_items(tenant: Tenant, today: date) -> dict[str, Any]:
+    items = list(
+        with_open_amount(OpenItem.objects.filter(payer=tenant))
+        .exclude(open_amount=0)
+        .select_related("invoice")
+        .order_by("due_on", "pk")[:50]
+    )
+    sums: dict[str, Decimal] = {}
+    for item in items:
+        sums[item.currency] = sums.get(item.currency, Decimal(0)) + item.open_amount
+    return {
+        "sums": [figures.money(amount, currency) for currency, amount in sums.items()],
+        "rows": [
+            {
+                "document": str(item.invoice),
+                "url": reverse("admin:invoicing_invoice_change", args=[item.invoice_id]),
+                "due_on": figures.day(item.due_on),
+                "late": max(0, (today - item.due_on).days) if item.open_amount > 0 else 0,
+                "open": figures.money(item.open_amount, item.currency),
+            }
+            for item in items
+        ],
+    }
+
+
+def documents(tenant: Tenant) -> list[dict[str, Any]]:
+    found = Invoice.objects.filter(Q(payer=tenant) | Q(recipient=tenant)).exclude(state=Invoice.State.CLOSED)
+    return [
+        {
+            "number": invoice.number or gettext("draft %d") % invoice.pk,
+            "url": reverse("admin:invoicing_invoice_change", args=[invoice.pk]),
+            "pdf": reverse("admin:invoicing_invoice_pdf", args=[invoice.pk]),
+            "issued_on": figures.day(invoice.issued_on),
+            "kind": invoice.get_kind_display(),
+            "state": invoice.get_state_display(),
+            "colour": STATE_COLOURS[Invoice.State(invoice.state)],
+            "gross": figures.money(invoice.gross.amount, invoice.currency),
+        }
+        for invoice in found.order_by("-issued_on", "-pk")[:12]
+    ]
+
+
+def dunning(tenant: Tenant, today: date) -> dict[str, Any]:
+    blocks = DunningBlock.objects.filter(Q(tenant=tenant) | Q(open_item__payer=tenant), starts_on__lte=today)
+    return {
+        "letters": [
+            {
+                "day": figures.day(letter.sent_on),
+                "level": letter.level,
+                "total": figures.money(letter.total.amount, letter.currency),
+                "url": reverse("admin:payments_letter_change", args=[letter.pk]),
+            }
+            for letter in Letter.objects.filter(payer=tenant)[:5]
+        ],
+        "blocks": list(blocks.filter(Q(ends_before=None) | Q(ends_before__gt=today))[:5]),
+    }
+
+
+def activities(tenant: Tenant) -> list[dict[str, Any]]:
+    """What was last done to the account, its contacts and its contracts."""
+    contracts_of = list(tenant.subscriptions.values_list("pk", flat=True)[:MANY_CONTRACTS])
+    contacts_of = list(tenant.contacts.values_list("pk", flat=True))
+    found: Iterable[Activity] = Activity.objects.filter(
+        Q(table="tenants_tenant", row=tenant.pk)
+        | Q(table="tenants_contact", row__in=contacts_of)
+        | Q(table="billing_subscription", row__in=contracts_of)
+    )[:12]
+    return [
+        {
+            "at": activity.at,
+            "actor": activity.actor or activity.channel,
+            "what": models_by_table()[activity.table]._meta.verbose_name,
+            "action": dict(ACTIONS).get(activity.action, activity.action),
+            "colour": ACTION_COLOURS.get(activity.action, ""),
+            "changes": [
+                f"{name}: {shortened(before)} → {shortened(after)}" for name, before, after in changes(activity)[:3]
+            ]
+            if activity.action == "update"
+            else [],
+            "reason": activity.reason,
+            "url": reverse("admin:tenants_activity_change", args=[activity.pk]),
+        }
+        for activity in found
+    ]

@@ -1,0 +1,59 @@
+"""The roles that come with the product, as groups: who prepares, who approves, who checks, who answers the phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Group, Permission
+
+OURS = ("tenants", "billing", "invoicing", "payments")
+
+# Views of everything are added to each but support, whose views are named.
+OPERATOR = """
+    tenants.add_tenant tenants.change_tenant tenants.add_contact tenants.change_contact tenants.delete_contact
+    billing.add_subscription billing.change_subscription billing.add_item billing.change_item billing.delete_item
+    billing.add_grant billing.change_grant billing.delete_grant
+    invoicing.start_billrun invoicing.discard_invoice
+    payments.start_dunningrun payments.add_dunningblock payments.change_dunningblock payments.delete_dunningblock
+"""
+APPROVER = """
+    billing.add_product billing.change_product billing.add_priceclass billing.change_priceclass
+    billing.add_price billing.change_price billing.delete_price billing.add_tier billing.change_tier billing.delete_tier
+    billing.add_discount billing.change_discount
+    invoicing.release_invoice invoicing.issue_invoice invoicing.discard_invoice invoicing.change_ledgeraccount
+    payments.add_dunningpolicy payments.change_dunningpolicy
+    payments.add_dunninglevel payments.change_dunninglevel payments.delete_dunninglevel
+    tenants.change_issuer
+"""
+SUPPORT = """
+    tenants.view_tenant tenants.view_contact tenants.view_message tenants.view_vatcheck
+    billing.view_subscription billing.view_item billing.view_grant billing.view_product billing.view_price billing.view_tier
+    billing.view_priceclass billing.view_discount billing.view_charge
+    invoicing.view_invoice invoicing.view_line invoicing.view_vatshare invoicing.view_delivery invoicing.view_openitem
+    payments.view_letter payments.view_reminder payments.view_letterdelivery payments.view_dunningblock
+"""
+IMPORTS = "import"  # whoever prepares also imports: every permission that begins so
+
+
+def ensure_roles(using: str, *, reset: bool = False) -> list[str]:
+    """Make the groups that are missing, with their permissions; with ``reset`` set all of them right. Names those touched.
+
+    A group that exists is its administrator's and left alone otherwise.
+    """
+    held = Permission.objects.using(using).filter(content_type__app_label__in=OURS).select_related("content_type")
+    known = {f"{permission.content_type.app_label}.{permission.codename}": permission for permission in held}
+    views = [name for name in known if name.partition(".")[2].startswith("view_")]
+    imports = [name for name in known if name.partition(".")[2].startswith(IMPORTS)]
+    wanted: dict[str, Iterable[str]] = {
+        "operator": [*views, *imports, *OPERATOR.split()],
+        "approver": [*views, *APPROVER.split()],
+        "auditor": views,
+        "support": SUPPORT.split(),
+    }
+    touched = []
+    for name, permissions in wanted.items():
+        group, is_new = Group.objects.using(using).get_or_create(name=name)
+        if is_new or reset:
+            group.permissions.set([known[permission] for permission in permissions if permission in known])
+            touched.append(name)
+    return touched

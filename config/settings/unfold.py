@@ -1,0 +1,127 @@
+"""The admin's look and its way through the house: in the order in which a contract becomes an invoice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+
+def may_view(model: str) -> Callable[[HttpRequest], bool]:
+    """Whether the user sees the records of ``model`` ("app.model")."""
+    app, _dot, name = model.partition(".")
+    return lambda request: request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
+
+
+def listed(title: Any, icon: str, model: str, **more: Any) -> dict[str, Any]:
+    app, _dot, name = model.partition(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": may_view(model),
+        **more,
+    }
+
+
+SIDEBAR = [
+    {
+        "items": [{"title": _("Overview"), "icon": "space_dashboard", "link": reverse_lazy("admin:index")}],
+    },
+    {
+        "title": _("Customers"),
+        "separator": True,
+        "items": [
+            listed(_("Accounts"), "account_tree", "tenants.tenant"),
+            listed(_("Contracts"), "contract", "billing.subscription"),
+        ],
+    },
+    {
+        "title": _("Catalog"),
+        "separator": True,
+        "items": [
+            listed(_("Products"), "inventory_2", "billing.product"),
+            listed(_("Prices"), "sell", "billing.price"),
+            listed(_("Price classes"), "view_column", "billing.priceclass"),
+            listed(_("Discounts"), "percent", "billing.discount"),
+        ],
+    },
+    {
+        "title": _("Billing"),
+        "separator": True,
+        "items": [
+            listed(_("Bill runs"), "play_circle", "invoicing.billrun"),
+            listed(_("Documents"), "receipt_long", "invoicing.invoice"),
+            listed(_("Charges"), "calculate", "billing.charge"),
+            listed(_("Messages"), "mail", "tenants.message"),
+        ],
+    },
+    {
+        "title": _("Books"),
+        "separator": True,
+        "items": [
+            listed(_("Open items"), "pending_actions", "invoicing.openitem"),
+            listed(_("Journal"), "menu_book", "invoicing.journalentry"),
+            listed(_("Ledger accounts"), "account_balance", "invoicing.ledgeraccount"),
+        ],
+    },
+    {
+        "title": _("Dunning"),
+        "separator": True,
+        "items": [
+            listed(_("Dunning runs"), "notification_important", "payments.dunningrun"),
+            listed(_("Reminder letters"), "drafts", "payments.letter"),
+            listed(_("Dunning blocks"), "block", "payments.dunningblock"),
+            listed(_("Dunning policies"), "rule", "payments.dunningpolicy"),
+        ],
+    },
+    {
+        "title": _("Data and settings"),
+        "separator": True,
+        "items": [
+            listed(_("Imports"), "upload_file", "tenants.importbatch"),
+            listed(_("Activities"), "history", "tenants.activity"),
+            listed(_("Issuers"), "store", "tenants.issuer"),
+            listed(_("Number ranges"), "tag", "invoicing.numberrange"),
+            listed(_("Timetable"), "schedule", "django_celery_beat.periodictask"),
+            listed(_("Users"), "person", "auth.user"),
+            listed(_("Roles"), "groups", "auth.group"),
+        ],
+    },
+]
+
+UNFOLD = {
+    "SITE_TITLE": "Kontor",
+    "SITE_HEADER": "Kontor",
+    "SITE_SUBHEADER": _("Billing back office"),
+    "SITE_SYMBOL": "receipt_long",
+    "SITE_URL": None,
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "6px",
+    "STYLES": [lambda request: static("kontor/kontor.css")],
+    "SCRIPTS": [lambda request: static("kontor/kontor.js")],
+    "DASHBOARD_CALLBACK": "config.cockpit.overview",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.2% .012 230)",
+            "100": "oklch(94% .028 230)",
+            "200": "oklch(88.5% .055 230)",
+            "300": "oklch(80% .09 230)",
+            "400": "oklch(69% .115 232)",
+            "500": "oklch(58% .115 236)",
+            "600": "oklch(49% .11 240)",
+            "700": "oklch(42.5% .095 242)",
+            "800": "oklch(37% .078 243)",
+            "900": "oklch(32% .062 244)",
+            "950": "oklch(23% .045 246)",
+        },
+    },
+    "SIDEBAR": {"show_search": False, "command_search": False, "show_all_applications": False, "navigation": SIDEBAR},
+}

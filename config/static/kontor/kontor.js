@@ -1,0 +1,50 @@
+/* The progress of a run, tick boxes of a whole page, and questions before what cannot be undone. */
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+    for (const watched of document.querySelectorAll("[data-progress-url]")) {
+        watch(watched);
+    }
+    for (const all of document.querySelectorAll("[data-check-all]")) {
+        all.addEventListener("change", () => {
+            for (const box of document.querySelectorAll(`input[name="${all.dataset.checkAll}"]`)) {
+                box.checked = all.checked;
+            }
+        });
+    }
+    document.addEventListener("submit", (event) => {
+        const question = (event.submitter && event.submitter.dataset.confirm) || event.target.dataset.confirm;
+        if (question && !window.confirm(question)) {
+            event.preventDefault();
+        }
+    });
+});
+
+async function watch(element) {
+    const bar = element.querySelector("[data-progress-bar]");
+    const percent = element.querySelector("[data-progress-percent]");
+    const text = element.querySelector("[data-progress-text]");
+    let wait = 700;
+    for (;;) {
+        await new Promise((done) => setTimeout(done, wait));
+        let progress;
+        try {
+            const answer = await fetch(element.dataset.progressUrl, { headers: { Accept: "application/json" } });
+            if (!answer.ok) {
+                return;
+            }
+            progress = await answer.json();
+        } catch {
+            wait = Math.min(wait * 2, 10000);
+            continue;
+        }
+        wait = 1000;
+        bar.style.width = `${progress.percent}%`;
+        percent.textContent = `${progress.percent} %`;
+        text.textContent = progress.text;
+        if (progress.finished) {
+            window.location.reload();
+            return;
+        }
+    }
+}

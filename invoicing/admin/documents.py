@@ -1,0 +1,299 @@
+"""Documents from draft to issued: shown, fetched as PDF, and, while drafts, held and released."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from billing.explanation import explain
+from invoicing import pdf, review
+from invoicing.models import Delivery, DocumentFile, Invoice, Line, VatShare
+from invoicing.models.invoice import InvoiceQuerySet
+from tenants import files
+from tenants.admin import figures
+from tenants.admin.activities import INTENT_COLOURS
+from tenants.admin.base import RecordAdmin, RecordInline
+
+STATE_COLOURS = {
+    Invoice.State.DRAFT: "info",
+    Invoice.State.HELD: "warning",
+    Invoice.State.RELEASED: "primary",
+    Invoice.State.ISSUED: "success",
+    Invoice.State.CLOSED: "",
+}
+
+
+class LineInline(RecordInline):
+    model = Line
+    fields = ["position", "words", "service", "quantity_shown", "rate", "net_shown", "reckoned"]
+    readonly_fields = ["words", "service", "quantity_shown", "rate", "net_shown", "reckoned"]
+    tab = False
+    per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Line]:
+        return super().get_queryset(request).select_related("section", "charge")
+
+    @display(description=_("text"))
+    def words(self, line: Line) -> SafeString:
+        section = format_html('<br><span class="k-quiet">{}</span>', line.section.name) if line.section else ""
+        contract = line.details.get("contract", "")
+        return format_html('{}{}<br><span class="k-quiet">{}</span>', line.text, section, contract)
+
+    @display(description=_("service period"))
+    def service(self, line: Line) -> str:
+        return f"{figures.day(line.starts_on)} – {figures.day(line.ends_before - timedelta(days=1))}"
+
+    @display(description=_("quantity"))
+    def quantity_shown(self, line: Line) -> SafeString:
+        return figures.figure_cell(figures.number(line.quantity))
+
+    @display(description=_("VAT rate"))
+    def rate(self, line: Line) -> SafeString:
+        return figures.figure_cell(f"{figures.number(line.vat_rate)}\N{NO-BREAK SPACE}%")
+
+    @display(description=_("net"))
+    def net_shown(self, line: Line) -> SafeString:
+        return figures.money_cell(line.net.amount, line.currency)
+
+    @display(description=_("how it was reckoned"))
+    def reckoned(self, line: Line) -> SafeString:
+        steps = explain(line.charge.trace, line.currency)
+        return format_html(
+            '<details class="k-details"><summary>{}</summary><ol class="k-steps">{}</ol></details>',
+            gettext("explain"),
+            format_html_join("", "<li>{}</li>", ((step,) for step in steps)),
+        )
+
+
+class VatShareInline(RecordInline):
+    model = VatShare
+    fields = ["vat_case", "rate", "base_shown", "vat_shown"]
+    readonly_fields = ["rate", "base_shown", "vat_shown"]
+    tab = False
+
+    @display(description=_("VAT rate"))
+    def rate(self, share: VatShare) -> SafeString:
+        return figures.figure_cell(f"{figures.number(share.vat_rate)}\N{NO-BREAK SPACE}%")
+
+    @display(description=_("net"))
+    def base_shown(self, share: VatShare) -> SafeString:
+        return figures.money_cell(share.base.amount, share.currency)
+
+    @display(description=_("VAT"))
+    def vat_shown(self, share: VatShare) -> SafeString:
+        return figures.money_cell(share.vat.amount, share.currency)
+
+
+class DeliveryInline(RecordInline):
+    model = Delivery
+    fields = ["recipient", "channel", "progress", "sent", "trouble"]
+    readonly_fields = ["progress", "sent", "trouble"]
+    tab = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        return super().get_queryset(request).select_related("message")
+
+    @display(description=_("state"), label=INTENT_COLOURS)
+    def progress(self, delivery: Delivery) -> tuple[str, str]:
+        if delivery.message is None:
+            return "", gettext("not sent")
+        return delivery.message.state, delivery.message.get_state_display()
+
+    @display(description=_("sent at"))
+    def sent(self, delivery: Delivery) -> Any:
+        return delivery.message and delivery.message.sent_at
+
+    @display(description=_("reason"))
+    def trouble(self, delivery: Delivery) -> str:
+        return delivery.message.reason if delivery.message else ""
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(RecordAdmin):
+    list_display = ["shown_number", "issued_on", "payer", "sort", "progress", "due_on", "net_shown", "gross_shown"]
+    list_select_related = ["payer"]
+    list_filter = [
+        ("state", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("vat_case", ChoicesDropdownFilter),
+        ("issuer", RelatedDropdownFilter),
+        ("issued_on", RangeDateFilter),
+    ]
+    search_fields = ["number__startswith"]
+    search_accounts = ("payer", "recipient")
+    search_help_text = _("Number of the document, or the account")
+    sortable_by = ["issued_on", "due_on"]
+    inlines = [LineInline, VatShareInline, DeliveryInline]
+    actions = ["release", "discard"]
+    fieldsets = [
+        (None, {"fields": ["summary"]}),
+        (_("Parties"), {"fields": ["parties_shown"]}),
+        (_("Books"), {"fields": ["booking"]}),
+    ]
+    readonly_fields = ["summary", "parties_shown", "booking"]
+    change_form_outer_before_template = "invoicing/admin/document_tools.html"
+
+    @display(description=_("number"), ordering="number")
+    def shown_number(self, invoice: Invoice) -> str:
+        return invoice.number or gettext("draft %d") % invoice.pk
+
+    @display(description=_("kind"))
+    def sort(self, invoice: Invoice) -> str:
+        return invoice.get_kind_display()
+
+    @display(description=_("state"), label=STATE_COLOURS)
+    def progress(self, invoice: Invoice) -> tuple[str, str]:
+        return invoice.state, invoice.get_state_display()
+
+    @display(description=_("net"))
+    def net_shown(self, invoice: Invoice) -> SafeString:
+        return figures.money_cell(invoice.net.amount, invoice.currency)
+
+    @display(description=_("gross"))
+    def gross_shown(self, invoice: Invoice) -> SafeString:
+        return figures.money_cell(invoice.gross.amount, invoice.currency)
+
+    @display(description=_("document"))
+    def summary(self, invoice: Invoice) -> SafeString:
+        return render_to_string("invoicing/admin/document_summary.html", summary_of(invoice))
+
+    @display(description=_("parties"))
+    def parties_shown(self, invoice: Invoice) -> SafeString:
+        return render_to_string(
+            "invoicing/admin/parties.html",
+            {
+                "seller": address(invoice.parties.get("seller", {})),
+                "buyer": address(invoice.parties.get("buyer", {})),
+                "payer": address(invoice.parties.get("payer", {})),
+            },
+        )
+
+    @display(description=_("journal entry and open item"))
+    def booking(self, invoice: Invoice) -> SafeString:
+        return render_to_string("invoicing/admin/booking.html", booking_of(invoice))
+
+    # What is done to drafts
+
+    @admin.action(description=_("Release the selected drafts"), permissions=["release"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> None:
+        worked, _answer = self.call(request, review.release, queryset, by=request.user)
+        if worked:
+            self.message_user(request, gettext("The drafts are released."), messages.SUCCESS)
+
+    @admin.action(description=_("Discard the selected drafts"), permissions=["discard"])
+    def discard(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> None:
+        worked, _answer = self.call(request, review.discard, queryset, by=request.user)
+        if worked:
+            self.message_user(
+                request, gettext("The drafts and their charges are gone; the next run bills them anew."), messages.SUCCESS
+            )
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("invoicing.release_invoice")
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("invoicing.discard_invoice")
+
+    # PDF
+
+    def get_urls(self) -> list[Any]:
+        return [
+            path(
+                "<int:object_id>/pdf/",
+                self.admin_site.admin_view(self.pdf_view),
+                name="invoicing_invoice_pdf",
+            ),
+            *super().get_urls(),
+        ]
+
+    def pdf_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """The file of an issued document as it was sent; of a draft a preview that is not kept."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        invoice = get_object_or_404(self.get_queryset(request), pk=object_id)
+        kept = DocumentFile.objects.select_related("file").filter(invoice=invoice, kind=DocumentFile.Kind.PDF).first()
+        if kept is not None:
+            content = files.read(kept.file)
+        elif invoice.state == Invoice.State.ISSUED:
+            self.message_user(
+                request, gettext("The file of this document is still being made. Try again in a moment."), messages.WARNING
+            )
+            return HttpResponseRedirect(reverse("admin:invoicing_invoice_change", args=[object_id]))
+        else:
+            content = pdf.preview(invoice.pk)
+        name = f"{invoice.number or f'draft-{invoice.pk}'}.pdf".replace("/", "-")
+        response = HttpResponse(content, content_type="application/pdf")
+        response["Content-Disposition"] = f'inline; filename="{name}"'
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def summary_of(invoice: Invoice) -> dict[str, Any]:
+    """The head of a document's page."""
+    item = getattr(invoice, "open_item", None)
+    left = item.postings.aggregate(left=Sum("amount"))["left"] if item else None
+    return {
+        "invoice": invoice,
+        "number": invoice.number or gettext("draft %d") % invoice.pk,
+        "state": invoice.get_state_display(),
+        "colour": STATE_COLOURS[Invoice.State(invoice.state)],
+        "net": figures.money(invoice.net.amount, invoice.currency),
+        "vat": figures.money(invoice.vat.amount, invoice.currency),
+        "gross": figures.money(invoice.gross.amount, invoice.currency),
+        "issued_on": figures.day(invoice.issued_on),
+        "due_on": figures.day(invoice.due_on),
+        "open": figures.money(left, invoice.currency) if left is not None else "",
+        "is_paid": left is not None and not left,
+    }
+
+
+def booking_of(invoice: Invoice) -> dict[str, Any]:
+    entries = [
+        {
+            "entry": entry,
+            "booked_on": figures.day(entry.booked_on),
+            "postings": [
+                (posting.account, figures.money(posting.amount.amount, posting.currency), posting.amount.amount < 0)
+                for posting in entry.postings.select_related("account")
+            ],
+        }
+        for entry in invoice.entries.all()
+    ]
+    return {"entries": entries, "invoice": invoice}
+
+
+def address(party: dict[str, Any]) -> list[str]:
+    """The lines of a frozen party."""
+    place = " ".join(part for part in (party.get("postcode"), party.get("city")) if part)
+    return [
+        str(line)
+        for line in (
+            party.get("name"),
+            party.get("street"),
+            place,
+            party.get("country"),
+            party.get("vat_id") and f"{gettext('VAT id')}: {party['vat_id']}",
+        )
+        if line
+    ]
+
+
+def drafts_of(run: Any, keys: Sequence[str] | None = None) -> InvoiceQuerySet:
+    """Drafts of a run that are still to be decided; of those the ``keys``, if any are given."""
+    drafts = Invoice.objects.drafts().filter(run=run)
+    return drafts if keys is None else drafts.filter(pk__in=[int(key) for key in keys if key.isdigit()])

@@ -1,0 +1,216 @@
+"""The books as far as invoices fill them: open items, journal, accounts, number ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import DecimalField, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from invoicing.models import JournalEntry, LedgerAccount, NumberRange, OpenItem, Posting
+from tenants.admin import figures
+from tenants.admin.base import MasterAdmin, RecordAdmin, RecordInline
+
+ZERO = Value(0, output_field=DecimalField(max_digits=19, decimal_places=4))
+
+
+def with_open_amount(items: QuerySet[OpenItem]) -> QuerySet[OpenItem]:
+    """What is still open of each: the sum of the postings that name it."""
+    booked = Posting.objects.filter(open_item=OuterRef("pk")).order_by().values("open_item").annotate(s=Sum("amount")).values("s")
+    return items.annotate(open_amount=Coalesce(Subquery(booked, output_field=DecimalField()), ZERO))
+
+
+class OpenFilter(DropdownFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: Any, model_admin: Any) -> Any:
+        return [("open", _("open")), ("overdue", _("overdue")), ("settled", _("settled"))]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        if self.value() == "open":
+            return queryset.exclude(open_amount=0)
+        if self.value() == "overdue":
+            return queryset.filter(open_amount__gt=0, due_on__lt=timezone.localdate())
+        if self.value() == "settled":
+            return queryset.filter(open_amount=0)
+        return queryset
+
+
+@admin.register(OpenItem)
+class OpenItemAdmin(RecordAdmin):
+    list_display = ["document", "payer", "due_on", "overdue", "amount_shown", "open_shown"]
+    list_select_related = ["invoice", "payer"]
+    list_filter = [OpenFilter, ("due_on", RangeDateFilter)]
+    search_fields = ["invoice__number__startswith"]
+    search_accounts = ("payer",)
+    search_help_text = _("Number of the document, or the account")
+    ordering = ["due_on", "id"]
+    sortable_by = ["due_on"]
+    fields = ["document", "payer", ("due_on", "overdue"), ("amount_shown", "open_shown"), "postings_shown"]
+    readonly_fields = ["document", "overdue", "amount_shown", "open_shown", "postings_shown"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OpenItem]:
+        return with_open_amount(super().get_queryset(request))
+
+    @display(description=_("document"))
+    def document(self, item: OpenItem) -> str:
+        return str(item.invoice)
+
+    @display(description=_("overdue"))
+    def overdue(self, item: Any) -> SafeString:
+        days = (timezone.localdate() - item.due_on).days
+        if days <= 0 or item.open_amount <= 0:
+            return figures.figure_cell(figures.EMPTY)
+        colour = "k-negative" if days > 14 else "k-late"
+        return format_html('<span class="k-amount {}">{}</span>', colour, gettext("%d days") % days)
+
+    @display(description=_("amount"))
+    def amount_shown(self, item: OpenItem) -> SafeString:
+        return figures.money_cell(item.amount.amount, item.currency)
+
+    @display(description=_("open"))
+    def open_shown(self, item: Any) -> SafeString:
+        return figures.money_cell(item.open_amount, item.currency)
+
+    @display(description=_("postings"))
+    def postings_shown(self, item: OpenItem) -> SafeString:
+        rows = (
+            (
+                figures.day(posting.entry.booked_on),
+                reverse("admin:invoicing_journalentry_change", args=[posting.entry_id]),
+                posting.entry.get_kind_display(),
+                figures.money(posting.amount.amount, posting.currency),
+            )
+            for posting in item.postings.select_related("entry")
+        )
+        return format_html(
+            '<table class="k-table k-narrow">{}</table>',
+            format_html_join(
+                "", '<tr><td>{}</td><td><a class="k-link" href="{}">{}</a></td><td class="k-right">{}</td></tr>', rows
+            ),
+        )
+
+
+class PostingInline(RecordInline):
+    model = Posting
+    fields = ["account", "debit", "credit", "open_item_shown"]
+    readonly_fields = ["debit", "credit", "open_item_shown"]
+    tab = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Posting]:
+        return super().get_queryset(request).select_related("account", "open_item__invoice")
+
+    @display(description=_("debit"))
+    def debit(self, posting: Posting) -> SafeString:
+        return side(posting, 1)
+
+    @display(description=_("credit"))
+    def credit(self, posting: Posting) -> SafeString:
+        return side(posting, -1)
+
+    @display(description=_("open item"))
+    def open_item_shown(self, posting: Posting) -> str:
+        return str(posting.open_item.invoice) if posting.open_item else ""
+
+
+def side(posting: Posting, sign: int) -> SafeString:
+    """The amount if it stands on this side: debit is above zero."""
+    amount = posting.amount.amount * sign
+    return figures.money_cell(amount, posting.currency) if amount > 0 else figures.figure_cell("")
+
+
+@admin.register(JournalEntry)
+class JournalEntryAdmin(RecordAdmin):
+    list_display = ["id", "booked_on", "kind", "document", "issuer", "total"]
+    list_select_related = ["issuer", "invoice"]
+    list_filter = [("kind", ChoicesDropdownFilter), ("issuer", RelatedDropdownFilter), ("booked_on", RangeDateFilter)]
+    search_fields = ["invoice__number__startswith"]
+    sortable_by = ["id"]
+    inlines = [PostingInline]
+    fields = [("booked_on", "kind"), ("document", "issuer"), "created_at"]
+    readonly_fields = ["document"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JournalEntry]:
+        debits = (
+            Posting.objects.filter(entry=OuterRef("pk"), amount__gt=0)
+            .order_by()
+            .values("entry")
+            .annotate(s=Sum("amount"))
+            .values("s")
+        )
+        currency = Posting.objects.filter(entry=OuterRef("pk")).order_by("id").values("currency")[:1]
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(debits=Subquery(debits, output_field=DecimalField()), code=Subquery(currency))
+        )
+
+    @display(description=_("document"))
+    def document(self, entry: JournalEntry) -> str:
+        return str(entry.invoice or figures.EMPTY)
+
+    @display(description=_("amount"))
+    def total(self, entry: Any) -> SafeString:
+        return figures.money_cell(entry.debits, entry.code or "EUR")
+
+
+@admin.register(Posting)
+class PostingAdmin(RecordAdmin):
+    list_display = ["entry", "booked_on", "account", "debit", "credit", "document"]
+    list_select_related = ["entry__invoice", "account"]
+    list_filter = [("account", RelatedDropdownFilter)]
+    search_fields = ["entry__invoice__number__startswith"]
+    ordering = ["-id"]
+    sortable_by = ()
+
+    @display(description=_("booked on"))
+    def booked_on(self, posting: Posting) -> str:
+        return figures.day(posting.entry.booked_on)
+
+    @display(description=_("debit"))
+    def debit(self, posting: Posting) -> SafeString:
+        return side(posting, 1)
+
+    @display(description=_("credit"))
+    def credit(self, posting: Posting) -> SafeString:
+        return side(posting, -1)
+
+    @display(description=_("document"))
+    def document(self, posting: Posting) -> str:
+        return str(posting.entry.invoice or figures.EMPTY)
+
+
+@admin.register(LedgerAccount)
+class LedgerAccountAdmin(MasterAdmin):
+    """An account's number and name are the bookkeeper's; what is booked on it is the product's."""
+
+    list_display = ["code", "name", "role", "issuer"]
+    list_select_related = ["issuer"]
+    list_filter = [("issuer", RelatedDropdownFilter)]
+    search_fields = ["code__startswith", "name__icontains"]
+    fields = [("code", "name"), ("role", "issuer")]
+    readonly_fields = ["role", "issuer"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(NumberRange)
+class NumberRangeAdmin(RecordAdmin):
+    list_display = ["prefix", "issuer", "kind", "year", "next_number"]
+    list_select_related = ["issuer"]
+    list_filter = [("issuer", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter)]

@@ -1,0 +1,474 @@
+"""Bill runs: start one, watch it, look at what it proposes, release and issue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Count, Max, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldBooleanSwitchWidget
+
+from invoicing import bill_run, issuing, review
+from invoicing.admin.documents import STATE_COLOURS, drafts_of
+from invoicing.models import BillRun, Invoice, Outcome
+from tenants import transactions
+from tenants.admin import figures
+from tenants.admin.base import RecordAdmin
+from tenants.models import Issuer, Tenant
+
+PER_PAGE = 50
+SIZES = (Decimal(0), Decimal(50), Decimal(200), Decimal(1000), Decimal(5000))  # net amounts from which a bar counts
+
+
+class StartForm(forms.Form):
+    """What a run is for; today is proposed."""
+
+    issuer = forms.ModelChoiceField(Issuer.objects.all(), label=_("issuer"), widget=UnfoldAdminSelectWidget)
+    through = forms.DateField(
+        label=_("charged through"),
+        widget=UnfoldAdminSingleDateWidget,
+        help_text=_("What is due up to and including this day is billed."),
+    )
+    issue_on = forms.DateField(
+        label=_("invoice date"), widget=UnfoldAdminSingleDateWidget, help_text=_("The date on the documents.")
+    )
+    issues_by_itself = forms.BooleanField(
+        label=_("issue at once"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text=_("Number, post and send the documents without looking at them first."),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Something that can be done with a run: one POST, one station, one permission."""
+
+    verb: str
+    permission: str
+    work: Callable[[BillRunAdmin, HttpRequest, BillRun], None]
+
+
+def outcomes_of_run(**conditions: Any) -> Any:
+    return (
+        Outcome.objects.filter(run=OuterRef("pk"), **conditions).order_by().values("run").annotate(n=Count("pk")).values("n")
+    )
+
+
+@admin.register(BillRun)
+class BillRunAdmin(RecordAdmin):
+    list_display = ["name", "issuer", "through", "progress_bar", "documents", "parked", "release", "started_by", "started_at"]
+    list_select_related = ["issuer", "started_by"]
+    list_filter = [("state", ChoicesDropdownFilter), ("issuer", RelatedDropdownFilter)]
+    ordering = ["-id"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        made = Outcome.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Sum("documents")).values("n")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                pending_count=Coalesce(Subquery(outcomes_of_run(state=Outcome.State.PENDING)), 0),
+                parked_count=Coalesce(Subquery(outcomes_of_run(state=Outcome.State.PARKED)), 0),
+                payer_count=Coalesce(Subquery(outcomes_of_run()), 0),
+                document_count=Coalesce(Subquery(made), 0),
+            )
+        )
+
+    @display(description=_("invoice date"), ordering="issue_on")
+    def name(self, run: BillRun) -> str:
+        return figures.day(run.issue_on)
+
+    @display(description=_("progress"))
+    def progress_bar(self, run: Any) -> SafeString:
+        done = run.payer_count - run.pending_count
+        share = 100 if not run.payer_count else done * 100 // run.payer_count
+        return format_html(
+            '<span class="k-progress"><span class="k-bar"><span style="width:{}%"></span></span>'
+            ' <span class="k-quiet">{}/{}</span></span>',
+            share,
+            done,
+            run.payer_count,
+        )
+
+    @display(description=_("documents"))
+    def documents(self, run: Any) -> SafeString:
+        return figures.figure_cell(figures.number(run.document_count))
+
+    @display(description=_("parked"))
+    def parked(self, run: Any) -> SafeString:
+        if not run.parked_count:
+            return figures.figure_cell(figures.EMPTY)
+        return format_html('<span class="k-amount k-negative">{}</span>', run.parked_count)
+
+    @display(description=_("release"))
+    def release(self, run: BillRun) -> str:
+        return gettext("by itself") if run.issues_by_itself else gettext("by a person")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("invoicing.start_billrun")
+
+    def get_urls(self) -> list[Any]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/progress/", wrap(self.progress_view), name="invoicing_billrun_progress"),
+            path("<int:object_id>/<slug:verb>/do/", wrap(self.do_view), name="invoicing_billrun_do"),
+            *super().get_urls(),
+        ]
+
+    # Start
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponseBase:
+        """The form that starts a run. Issuing at once needs the right to issue, too."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = StartForm(request.POST or None, initial=self.proposed_start())
+        if not request.user.has_perm("invoicing.issue_invoice"):
+            del form.fields["issues_by_itself"]
+        if request.method == "POST" and form.is_valid():
+            worked, run = self.call(request, self.start, by=request.user, **form.cleaned_data)
+            if worked:
+                return HttpResponseRedirect(reverse("admin:invoicing_billrun_change", args=[run.pk]))
+        context = {**self.admin_site.each_context(request), "title": gettext("Start a bill run"), "form": form}
+        return TemplateResponse(request, "invoicing/admin/start_run.html", context)
+
+    def start(self, *, issues_by_itself: bool = False, **chosen: Any) -> BillRun:
+        """Open the run and wake a worker for it."""
+        run = bill_run.start(issues_by_itself=issues_by_itself, **chosen)
+        transactions.wake("invoicing.bill", run_id=run.pk)
+        return run
+
+    def proposed_start(self) -> dict[str, Any]:
+        today = timezone.localdate()
+        issuers = list(Issuer.objects.all()[:2])
+        return {"issuer": issuers[0] if len(issuers) == 1 else None, "through": today, "issue_on": today}
+
+    # Watch and decide
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponseBase:
+        """The run's page. It has no form of its own: what is done goes through ``do_view``."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if not object_id.isdigit():
+            raise Http404
+        run = get_object_or_404(self.get_queryset(request), pk=object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            **self.page(request, run),
+            "title": gettext("Bill run of %(day)s") % {"day": figures.day(run.issue_on)},
+        }
+        return TemplateResponse(request, "invoicing/admin/run.html", context)
+
+    def page(self, request: HttpRequest, run: BillRun) -> dict[str, Any]:
+        progress = bill_run.progress(run)
+        flags = {(flag.payer, flag.currency): flag for flag in review.compare(run)}
+        drafts = (
+            Invoice.objects.filter(run=run)
+            .select_related("payer", "recipient")
+            .order_by("payer__tree_id", "payer__lft", "id")
+        )
+        chosen = request.GET.get("only", "")
+        if chosen in Invoice.State.values:
+            drafts = drafts.filter(state=chosen)
+        elif chosen in ("new", "changed"):
+            drafts = drafts.filter(payer_id__in=[payer for (payer, _c), flag in flags.items() if flag.kind == chosen])
+        page = Paginator(drafts, PER_PAGE).get_page(request.GET.get("p"))
+        totals = review.totals(run)
+        return {
+            "run": run,
+            "is_running": run.state == BillRun.State.RUNNING and progress.pending > 0,
+            "progress": progress,
+            "percent": percent_done(progress),
+            "progress_url": reverse("admin:invoicing_billrun_progress", args=[run.pk]),
+            "currencies": by_currency(totals),
+            "sizes": sizes(run),
+            "page": page,
+            "rows": [row_of(invoice, flags.get((invoice.payer_id, invoice.currency))) for invoice in page],
+            "only": chosen,
+            "states": [(state, Invoice.State(state).label) for state in ("draft", "held", "released", "issued")],
+            "flag_counts": flag_counts(flags.values()),
+            "gone": gone(flags.values()),
+            "parked": run.outcomes.filter(state=Outcome.State.PARKED).select_related("payer")[:200],
+            "skipped": run.outcomes.filter(
+                Q(state=Outcome.State.SKIPPED) | Q(state=Outcome.State.NOTHING_DUE) & ~Q(reason="")
+            ).select_related("payer")[:200],
+            "may": {button.verb: request.user.has_perm(button.permission) for button in BUTTONS},
+            "counts": state_counts(totals),
+            "path": request.get_full_path(),
+        }
+
+    def progress_view(self, request: HttpRequest, object_id: int) -> JsonResponse:
+        """Where the run stands, for the page's own script."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        run = get_object_or_404(BillRun, pk=object_id)
+        progress = bill_run.progress(run)
+        is_running = run.state == BillRun.State.RUNNING
+        response = JsonResponse(
+            {
+                "percent": percent_done(progress),
+                "text": progress_text(progress),
+                "documents": progress.documents,
+                "parked": progress.parked,
+                "finished": not is_running or not progress.pending,
+            }
+        )
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def do_view(self, request: HttpRequest, object_id: int, verb: str) -> HttpResponseBase:
+        """One decision about a run: POST only, with the verb's own permission."""
+        button = next((button for button in BUTTONS if button.verb == verb), None)
+        if button is None:
+            raise Http404
+        if request.method != "POST" or not request.user.has_perm(button.permission):
+            raise PermissionDenied
+        run = get_object_or_404(BillRun, pk=object_id)
+        button.work(self, request, run)
+        return HttpResponseRedirect(reverse("admin:invoicing_billrun_change", args=[run.pk]))
+
+    def chosen(self, request: HttpRequest, run: BillRun) -> Any:
+        """The drafts ticked on the page, or ``None`` with a message if none is."""
+        keys = request.POST.getlist("invoice")
+        if not keys:
+            self.message_user(request, gettext("No document is selected."), messages.WARNING)
+            return None
+        return drafts_of(run, keys)
+
+    def release_all(self, request: HttpRequest, run: BillRun) -> None:
+        drafts = drafts_of(run).filter(state=Invoice.State.DRAFT)
+        self.decided(request, ngettext("%d document released.", "%d documents released.", drafts.count()), review.release, drafts)
+
+    def release_chosen(self, request: HttpRequest, run: BillRun) -> None:
+        drafts = self.chosen(request, run)
+        if drafts is not None:
+            self.decided(
+                request, ngettext("%d document released.", "%d documents released.", drafts.count()), review.release, drafts
+            )
+
+    def hold_chosen(self, request: HttpRequest, run: BillRun) -> None:
+        reason = request.POST.get("hold_reason", "").strip()
+        drafts = self.chosen(request, run)
+        if drafts is None:
+            return
+        if not reason:
+            self.message_user(request, gettext("Say why the documents are held back."), messages.WARNING)
+            return
+        text = ngettext("%d document held back.", "%d documents held back.", drafts.count())
+        self.decided(request, text, review.hold, drafts, reason=reason)
+
+    def discard_chosen(self, request: HttpRequest, run: BillRun) -> None:
+        drafts = self.chosen(request, run)
+        if drafts is None:
+            return
+        text = ngettext("%d document discarded and computed again.", "%d documents discarded and computed again.", drafts.count())
+        self.decided(request, text, review.discard, drafts)
+        transactions.wake("invoicing.bill", run_id=run.pk)
+
+    def decided(self, request: HttpRequest, text: str, station: Callable[..., int], drafts: Any, **named: Any) -> None:
+        worked, count = self.call(request, station, drafts, by=request.user, **named)
+        if worked:
+            self.message_user(request, text % count, messages.SUCCESS)
+
+    def issue_released(self, request: HttpRequest, run: BillRun) -> None:
+        worked, count = self.call_in_steps(request, issuing.issue_released, run)
+        if worked:
+            text = ngettext("%d document issued.", "%d documents issued.", count)
+            self.message_user(request, text % count, messages.SUCCESS)
+
+    def try_parked(self, request: HttpRequest, run: BillRun) -> None:
+        """Bill the parked payers once more, now that what was wrong is mended."""
+        parked = list(run.outcomes.filter(state=Outcome.State.PARKED).values_list("payer_id", flat=True))
+        worked, count = self.call(request, review.again, run, parked)
+        if worked:
+            transactions.wake("invoicing.bill", run_id=run.pk)
+            text = ngettext("%d payer is billed again.", "%d payers are billed again.", count)
+            self.message_user(request, text % count, messages.SUCCESS)
+
+    def resume(self, request: HttpRequest, run: BillRun) -> None:
+        """Wake a worker for a run that stands still: nothing is done twice."""
+        transactions.wake("invoicing.bill", run_id=run.pk)
+        self.message_user(request, gettext("A worker was told to go on with the run."), messages.SUCCESS)
+
+
+BUTTONS = [
+    Button("release-all", "invoicing.release_invoice", BillRunAdmin.release_all),
+    Button("release", "invoicing.release_invoice", BillRunAdmin.release_chosen),
+    Button("hold", "invoicing.release_invoice", BillRunAdmin.hold_chosen),
+    Button("discard", "invoicing.discard_invoice", BillRunAdmin.discard_chosen),
+    Button("issue", "invoicing.issue_invoice", BillRunAdmin.issue_released),
+    Button("again", "invoicing.start_billrun", BillRunAdmin.try_parked),
+    Button("resume", "invoicing.start_billrun", BillRunAdmin.resume),
+]
+
+
+def percent_done(progress: bill_run.Progress) -> int:
+    return 100 if not progress.total else progress.done * 100 // progress.total
+
+
+def progress_text(progress: bill_run.Progress) -> str:
+    return gettext("%(done)s of %(total)s payers") % {
+        "done": figures.number(progress.done),
+        "total": figures.number(progress.total),
+    }
+
+
+def by_currency(totals: list[review.Total]) -> list[dict[str, Any]]:
+    """Sums per currency, largest number of documents first, each with its VAT cases."""
+    blocks = []
+    for currency in dict.fromkeys(total.currency for total in totals):
+        own = [total for total in totals if total.currency == currency]
+        largest = max((abs(net) for net in case_nets(own).values()), default=Decimal(0))
+        blocks.append(
+            {
+                "currency": currency,
+                "documents": sum(total.documents for total in own),
+                "net": figures.money(sum((total.net for total in own), Decimal(0)), currency),
+                "vat": figures.money(sum((total.vat for total in own), Decimal(0)), currency),
+                "gross": figures.money(sum((total.gross for total in own), Decimal(0)), currency),
+                "cases": [
+                    {
+                        "name": Invoice.VatCase(case).label,
+                        "documents": sum(total.documents for total in own if total.vat_case == case),
+                        "net": figures.money(net, currency),
+                        "vat": figures.money(sum((t.vat for t in own if t.vat_case == case), Decimal(0)), currency),
+                        "width": int(abs(net) * 100 / largest) if largest else 0,
+                    }
+                    for case, net in case_nets(own).items()
+                ],
+            }
+        )
+    return sorted(blocks, key=lambda block: -block["documents"])
+
+
+def case_nets(totals: list[review.Total]) -> dict[str, Decimal]:
+    nets: dict[str, Decimal] = {}
+    for total in totals:
+        nets[total.vat_case] = nets.get(total.vat_case, Decimal(0)) + total.net
+    return nets
+
+
+def state_counts(totals: list[review.Total]) -> dict[str, int]:
+    """How many documents of the run are in each state."""
+    counts = dict.fromkeys(Invoice.State.values, 0)
+    for total in totals:
+        counts[total.state] += total.documents
+    return counts
+
+
+def sizes(run: BillRun) -> list[dict[str, Any]]:
+    """How many documents there are of each size, for the bars. Sizes count in the document's own currency."""
+    bounds = [*SIZES, None]
+    counts = (
+        Invoice.objects.filter(run=run)
+        .exclude(state=Invoice.State.CLOSED)
+        .aggregate(
+            **{
+                f"size{n}": Count("pk", filter=Q(net__gte=low) & (Q(net__lt=high) if high is not None else Q()))
+                for n, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))
+            },
+            credits=Count("pk", filter=Q(net__lt=0)),
+            largest=Max("net"),
+        )
+    )
+    bars = [
+        {"label": size_label(low, high), "count": counts[f"size{n}"]}
+        for n, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))
+    ]
+    if counts["credits"]:
+        bars.insert(0, {"label": gettext("credits"), "count": counts["credits"]})
+    highest = max((bar["count"] for bar in bars), default=0)
+    return [bar | {"height": max(2, bar["count"] * 100 // highest) if bar["count"] else 0} for bar in bars] if highest else []
+
+
+def size_label(low: Decimal, high: Decimal | None) -> str:
+    if high is None:
+        return gettext("from %s") % figures.number(low)
+    if not low:
+        return gettext("below %s") % figures.number(high)
+    return f"{figures.number(low)} – {figures.number(high)}"
+
+
+def row_of(invoice: Invoice, flag: review.Flag | None) -> dict[str, Any]:
+    """A document in the table of a run."""
+    return {
+        "invoice": invoice,
+        "url": reverse("admin:invoicing_invoice_change", args=[invoice.pk]),
+        "pdf": reverse("admin:invoicing_invoice_pdf", args=[invoice.pk]),
+        "net": figures.money(invoice.net.amount, invoice.currency),
+        "vat": figures.money(invoice.vat.amount, invoice.currency),
+        "gross": figures.money(invoice.gross.amount, invoice.currency),
+        "state": invoice.get_state_display(),
+        "colour": STATE_COLOURS[Invoice.State(invoice.state)],
+        "is_open": invoice.state in (Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED),
+        "flag": flag_text(flag, invoice.currency) if flag else "",
+        "flag_kind": flag.kind if flag else "",
+    }
+
+
+def flag_text(flag: review.Flag, currency: str) -> str:
+    if flag.kind == "new":
+        return gettext("new")
+    if flag.before and flag.now is not None:
+        share = (flag.now - flag.before) / abs(flag.before) * 100
+        sign = "+" if share > 0 else "\N{MINUS SIGN}"
+        return gettext("%(change)s %% against %(before)s") % {
+            "change": f"{sign}{figures.number(int(abs(share)))}",
+            "before": figures.money(flag.before, currency),
+        }
+    return gettext("changed")
+
+
+def flag_counts(flags: Any) -> dict[str, int]:
+    counts = {"new": 0, "gone": 0, "changed": 0}
+    for flag in flags:
+        counts[flag.kind] += 1
+    return counts
+
+
+def gone(flags: Any) -> list[tuple[Any, str]]:
+    """Payers who had a document in the run before and have none now, with what it was."""
+    lost = [flag for flag in flags if flag.kind == "gone"][:200]
+    payers = Tenant.objects.in_bulk([flag.payer for flag in lost])
+    return [(payers[flag.payer], figures.money(flag.before, flag.currency)) for flag in lost]
+
+
+@admin.register(Outcome)
+class OutcomeAdmin(RecordAdmin):
+    """Every payer of every run, to search through."""
+
+    list_display = ["run", "payer", "result", "documents", "lines", "reason"]
+    list_select_related = ["run__issuer", "payer"]
+    list_filter = [("state", ChoicesDropdownFilter)]
+    search_fields = ["run__issuer__reference__iexact"]
+    search_accounts = ("payer",)
+    search_help_text = _("Account")
+    ordering = ["-run_id", "payer_id"]
+
+    @display(
+        description=_("outcome"),
+        ordering="state",
+        label={"pending": "info", "proposed": "info", "issued": "success", "parked": "danger", "skipped": "warning"},
+    )
+    def result(self, outcome: Outcome) -> tuple[str, str]:
+        return outcome.state, outcome.get_state_display()

@@ -1,0 +1,5 @@
+"""Screens of dunning."""
+
+from payments.admin import dunning
+
+__all__ = ["dunning"]

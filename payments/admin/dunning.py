@@ -1,0 +1,231 @@
+"""How we remind, whom we do not, and the letters that went out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget
+
+from payments import dunning
+from payments.models import (
+    DunningBlock,
+    DunningLevel,
+    DunningPolicy,
+    DunningRun,
+    Letter,
+    LetterDelivery,
+    Reminder,
+)
+from tenants import files
+from tenants.admin import figures
+from tenants.admin.activities import INTENT_COLOURS
+from tenants.admin.base import MasterAdmin, RecordAdmin, RecordInline, RowsInline
+from tenants.models import Issuer
+
+LEVEL_COLOURS = {0: "info", 1: "warning", 2: "danger", 3: "danger"}
+
+
+class LevelInline(RowsInline):
+    model = DunningLevel
+    fields = ["level", "days_after", "days_to_pay"]
+    tab = False
+    max_num = 4
+
+
+@admin.register(DunningPolicy)
+class DunningPolicyAdmin(MasterAdmin):
+    list_display = ["name", "issuer", "threshold_shown", "reminds_collected"]
+    list_select_related = ["issuer"]
+    inlines = [LevelInline]
+    fields = [("name", "issuer"), ("threshold", "reminds_collected")]
+
+    @display(description=_("smallest amount"))
+    def threshold_shown(self, policy: DunningPolicy) -> SafeString:
+        return figures.figure_cell(figures.number(policy.threshold))
+
+
+@admin.register(DunningBlock)
+class DunningBlockAdmin(MasterAdmin):
+    list_display = ["blocked", "reason", "starts_on", "ends_before"]
+    list_select_related = ["tenant", "open_item__invoice"]
+    search_accounts = ("tenant",)
+    search_fields = ["open_item__invoice__number__startswith"]
+    autocomplete_fields = ["tenant", "open_item"]
+    fields = [("tenant", "open_item"), "reason", ("starts_on", "ends_before")]
+
+    @display(description=_("payer or document"))
+    def blocked(self, block: DunningBlock) -> str:
+        return str(block.tenant or (block.open_item and block.open_item.invoice))
+
+
+class LetterInline(RecordInline):
+    model = Letter
+    fields = ["payer", "level", "total_shown", "pay_by"]
+    readonly_fields = ["total_shown"]
+    tab = False
+    per_page = 50
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Letter]:
+        return super().get_queryset(request).select_related("payer")
+
+    @display(description=_("total"))
+    def total_shown(self, letter: Letter) -> SafeString:
+        return figures.money_cell(letter.total.amount, letter.currency)
+
+
+class StartForm(forms.Form):
+    issuer = forms.ModelChoiceField(Issuer.objects.all(), label=_("issuer"), widget=UnfoldAdminSelectWidget)
+    on = forms.DateField(
+        label=_("day"),
+        widget=UnfoldAdminSingleDateWidget,
+        help_text=_("What is overdue on this day is reminded, one letter per payer and level."),
+    )
+
+
+@admin.register(DunningRun)
+class DunningRunAdmin(RecordAdmin):
+    list_display = ["on", "issuer", "letters", "started_at"]
+    list_select_related = ["issuer"]
+    list_filter = [("issuer", RelatedDropdownFilter)]
+    inlines = [LetterInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DunningRun]:
+        return super().get_queryset(request).annotate(letter_count=Count("letters"))
+
+    @display(description=_("letters"))
+    def letters(self, run: Any) -> SafeString:
+        return figures.figure_cell(figures.number(run.letter_count))
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("payments.start_dunningrun")
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponseBase:
+        """The form that starts a dunning run."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        issuers = list(Issuer.objects.all()[:2])
+        only = issuers[0] if len(issuers) == 1 else None
+        form = StartForm(request.POST or None, initial={"issuer": only, "on": timezone.localdate()})
+        if request.method == "POST" and form.is_valid():
+            worked, run = self.call(request, dunning.remind, form.cleaned_data["issuer"], on=form.cleaned_data["on"])
+            if worked:
+                self.message_user(request, gettext("The dunning run is done."), messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:payments_dunningrun_change", args=[run.pk]))
+        context = {**self.admin_site.each_context(request), "title": gettext("Start a dunning run"), "form": form}
+        return TemplateResponse(request, "invoicing/admin/start_run.html", context)
+
+
+class ReminderInline(RecordInline):
+    model = Reminder
+    fields = ["document", "due", "level", "open_shown"]
+    readonly_fields = ["document", "due", "open_shown"]
+    tab = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reminder]:
+        return super().get_queryset(request).select_related("open_item__invoice")
+
+    @display(description=_("document"))
+    def document(self, reminder: Reminder) -> str:
+        return str(reminder.open_item.invoice)
+
+    @display(description=_("due"))
+    def due(self, reminder: Reminder) -> str:
+        return figures.day(reminder.open_item.due_on)
+
+    @display(description=_("open"))
+    def open_shown(self, reminder: Reminder) -> SafeString:
+        return figures.money_cell(reminder.open.amount, reminder.currency)
+
+
+class LetterDeliveryInline(RecordInline):
+    model = LetterDelivery
+    fields = ["recipient", "progress", "sent", "trouble"]
+    readonly_fields = ["progress", "sent", "trouble"]
+    tab = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LetterDelivery]:
+        return super().get_queryset(request).select_related("message")
+
+    @display(description=_("state"), label=INTENT_COLOURS)
+    def progress(self, delivery: LetterDelivery) -> tuple[str, str]:
+        return delivery.message.state, delivery.message.get_state_display()
+
+    @display(description=_("sent at"))
+    def sent(self, delivery: LetterDelivery) -> Any:
+        return delivery.message.sent_at
+
+    @display(description=_("reason"))
+    def trouble(self, delivery: LetterDelivery) -> str:
+        return delivery.message.reason
+
+
+class LevelFilter(DropdownFilter):
+    title = _("level")
+    parameter_name = "level"
+
+    def lookups(self, request: Any, model_admin: Any) -> Any:
+        return [(str(level), str(level)) for level in range(4)]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        return queryset.filter(level=self.value()) if self.value() else queryset
+
+
+@admin.register(Letter)
+class LetterAdmin(RecordAdmin):
+    list_display = ["sent_on", "payer", "stage", "total_shown", "pay_by", "pdf"]
+    list_select_related = ["payer"]
+    list_filter = [LevelFilter]
+    search_fields = ["payer__reference__startswith"]
+    search_accounts = ("payer",)
+    search_help_text = _("Account")
+    inlines = [ReminderInline, LetterDeliveryInline]
+    fields = [("payer", "stage"), ("sent_on", "pay_by"), ("total_shown", "pdf")]
+    readonly_fields = ["stage", "total_shown", "pdf"]
+
+    @display(description=_("level"), ordering="level", label=LEVEL_COLOURS)
+    def stage(self, letter: Letter) -> tuple[int, str]:
+        return letter.level, gettext("level %d") % letter.level
+
+    @display(description=_("total"))
+    def total_shown(self, letter: Letter) -> SafeString:
+        return figures.money_cell(letter.total.amount, letter.currency)
+
+    @display(description="PDF")
+    def pdf(self, letter: Letter) -> SafeString:
+        if letter.file_id is None:
+            return format_html("{}", figures.EMPTY)
+        return format_html(
+            '<a class="k-link" href="{}">PDF</a>', reverse("admin:payments_letter_pdf", args=[letter.pk])
+        )
+
+    def get_urls(self) -> list[Any]:
+        return [
+            path("<int:object_id>/pdf/", self.admin_site.admin_view(self.pdf_view), name="payments_letter_pdf"),
+            *super().get_urls(),
+        ]
+
+    def pdf_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """The letter as it was sent."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        letter = get_object_or_404(Letter.objects.select_related("file").exclude(file=None), pk=object_id)
+        response = HttpResponse(files.read(letter.file), content_type="application/pdf")
+        response["Content-Disposition"] = f'inline; filename="{letter.sent_on.isoformat()}-{letter.pk}.pdf"'
+        response["Cache-Control"] = "no-store"
+        return response

@@ -1,0 +1,191 @@
+"""The account tree: who they are, which settings are in force and where these come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from tenants import responsibility, vat_id
+from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, RecordInline, RowsInline
+from tenants.models import Contact, Issuer, Tenant, VatCheck
+
+STATUS_COLOURS = {
+    Tenant.Status.ACTIVE: "success",
+    Tenant.Status.SUSPENDED: "warning",
+    Tenant.Status.CLOSED: "",
+}
+
+
+class TenantForm(MasterForm):
+    def clean_parent(self) -> Tenant | None:
+        """An account cannot come to stand below itself."""
+        parent = self.cleaned_data["parent"]
+        if parent and self.instance.pk and parent.is_descendant_of(self.instance, include_self=True):
+            raise ValidationError(_("%(parent)s lies below this account.") % {"parent": parent})
+        return parent
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        party, parent = self.cleaned_data.get("contracting_party"), self.cleaned_data.get("parent")
+        if party and not (parent and parent.is_descendant_of(party, include_self=True)):
+            self.add_error("contracting_party", _("The contracting party is an account above this one."))
+        return cleaned
+
+
+class ContactInline(RowsInline):
+    model = Contact
+    fields = ["name", "email", "phone", "language", "is_billing", "is_dunning", "is_technical", "is_approver"]
+
+
+class VatCheckInline(RecordInline):
+    model = VatCheck
+    fields = ["checked_at", "vat_id", "method", "is_valid", "answer"]
+
+
+@admin.register(Tenant)
+class TenantAdmin(MasterAdmin):
+    """Moving an account to another parent is done here, in its form: the tree's lock is taken by the model itself."""
+
+    form = TenantForm
+    list_display = ["in_the_tree", "kind", "city", "country", "state", "currency", "collection", "vat_id"]
+    list_display_links = None
+    list_filter = [
+        ("status", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("collection", ChoicesDropdownFilter),
+    ]
+    search_fields = ["reference__startswith", "name__icontains"]
+    search_help_text = _("Reference or name")
+    ordering = ["tree_id", "lft"]
+    sortable_by = ()
+    list_per_page = 100
+    autocomplete_fields = ["parent", "contracting_party", "invoice_to", "pay_by"]
+    readonly_fields = ["settings_in_force", "vat_id_valid"]
+    inlines = [ContactInline, VatCheckInline]
+    fieldsets = [
+        (None, {"fields": [("reference", "name"), ("kind", "status", "parent")]}),
+        (_("Address"), {"fields": [("street", "postcode", "city", "country"), ("email", "vat_id", "vat_id_valid")]}),
+        (
+            _("Who is invoiced and who pays"),
+            {
+                "fields": [("contracting_party", "invoice_to", "pay_by")],
+                "description": _("Empty: the account itself."),
+            },
+        ),
+        (
+            _("Settings"),
+            {
+                "fields": [
+                    ("language", "currency", "price_class"),
+                    ("collection", "payment_days", "auto_mail"),
+                    ("time_zone", "project_code"),
+                    "settings_in_force",
+                ],
+                "description": _("What is empty here is inherited from the account above, at last from the issuer."),
+            },
+        ),
+        (_("Notes"), {"fields": ["notes"]}),
+    ]
+
+    @display(description=_("account"))
+    def in_the_tree(self, tenant: Tenant) -> SafeString:
+        return format_html(
+            '<a class="k-node" data-level="{}" href="{}"><span class="k-code">{}</span> {}</a>',
+            tenant.level,
+            reverse("account", args=[tenant.pk]),
+            tenant.reference,
+            tenant.name,
+        )
+
+    @display(description=_("status"), label=STATUS_COLOURS, ordering="status")
+    def state(self, tenant: Tenant) -> tuple[str, str]:
+        return tenant.status, tenant.get_status_display()
+
+    @display(description=_("in force"))
+    def settings_in_force(self, tenant: Tenant) -> SafeString:
+        return settings_table(tenant)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
+        """An account is closed, not deleted; one that was opened by mistake and holds nothing may go."""
+        return super().has_delete_permission(request, obj) and (obj is None or obj.is_leaf_node())
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+        checked = {"vat_id", "country"} & set(form.changed_data)
+        if checked:
+            answer = vat_id.check(obj.vat_id, obj.country)
+            obj.vat_id, obj.vat_id_valid = answer.vat_id, answer.is_valid
+        super().save_model(request, obj, form, change)
+        if checked and obj.vat_id:
+            VatCheck.objects.create(
+                tenant=obj,
+                vat_id=obj.vat_id,
+                method=VatCheck.Method.CHECK_DIGITS,
+                is_valid=answer.is_valid,
+                answer=answer.reason[:200],
+            )
+            if not answer.is_valid:
+                self.message_user(request, gettext("The VAT id counts as none: %s.") % answer.reason, "warning")
+
+
+def settings_table(tenant: Tenant) -> SafeString:
+    """Each inherited setting as it is in force, and whose it is."""
+    if tenant.pk is None:
+        return format_html("{}", "–")
+    issuers = list(Issuer.objects.all()[:2])
+    issuer = issuers[0] if len(issuers) == 1 else None
+    rows = [
+        (
+            tenant._meta.get_field(name).verbose_name,
+            setting_text(tenant, name, setting.value),
+            gettext("own") if setting.origin == tenant.reference else setting.origin,
+        )
+        for name, setting in responsibility.origins(tenant, issuer).items()
+    ]
+    return format_html(
+        '<table class="k-table k-narrow"><thead><tr><th>{}</th><th>{}</th><th>{}</th></tr></thead><tbody>{}</tbody></table>',
+        gettext("setting"),
+        gettext("in force"),
+        gettext("from"),
+        format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
+    )
+
+
+def setting_text(tenant: Tenant, name: str, value: Any) -> str:
+    """A setting's value in words."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    choices = dict(tenant._meta.get_field(name).flatchoices)
+    return str(choices.get(value, value))
+
+
+@admin.register(VatCheck)
+class VatCheckAdmin(RecordAdmin):
+    list_display = ["checked_at", "vat_id", "tenant", "method", "is_valid", "answer"]
+    list_select_related = ["tenant"]
+    search_fields = ["vat_id__startswith"]
+    search_accounts = ("tenant",)
+
+
+@admin.register(Contact)
+class ContactAdmin(MasterAdmin):
+    list_display = ["name", "tenant", "email", "phone", "is_billing", "is_dunning"]
+    list_select_related = ["tenant"]
+    search_fields = ["name__icontains", "email__startswith"]
+    search_accounts = ("tenant",)
+    autocomplete_fields = ["tenant"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
+        return super().get_queryset(request).order_by("name", "pk")

@@ -1,0 +1,108 @@
+"""The files that were offered, and row by row what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from tenants.admin.activities import shortened, shown_value
+from tenants.admin.base import RecordAdmin
+from tenants.models import ImportBatch, ImportRow
+
+BATCH_COLOURS = {
+    ImportBatch.State.READ: "info",
+    ImportBatch.State.APPLIED: "success",
+    ImportBatch.State.REFUSED: "danger",
+}
+ROW_COLOURS = {
+    ImportRow.State.NEW: "success",
+    ImportRow.State.CHANGED: "info",
+    ImportRow.State.UNCHANGED: "",
+    ImportRow.State.ERROR: "danger",
+}
+
+
+@admin.register(ImportBatch)
+class ImportBatchAdmin(RecordAdmin):
+    list_display = ["file_name", "kind", "progress", "counted", "created_by", "created_at", "applied_at"]
+    list_select_related = ["created_by"]
+    list_filter = [("kind", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter)]
+    search_fields = ["file_name__startswith"]
+    fieldsets = [
+        (None, {"fields": [("file_name", "kind", "progress"), ("counted", "skip_bad"), "refusal"]}),
+        (_("Read as"), {"fields": ["read_as", ("created_by", "created_at", "applied_at"), "sha256"]}),
+    ]
+    readonly_fields = ["progress", "counted", "read_as"]
+
+    @display(description=_("state"), label=BATCH_COLOURS, ordering="state")
+    def progress(self, batch: ImportBatch) -> tuple[str, str]:
+        return batch.state, batch.get_state_display()
+
+    @display(description=_("rows"))
+    def counted(self, batch: ImportBatch) -> str:
+        names = dict(ImportRow.State.choices)
+        return ", ".join(f"{count} {names.get(state, state)}" for state, count in batch.counts.items() if count) or "–"
+
+    @display(description=_("read as"))
+    def read_as(self, batch: ImportBatch) -> SafeString:
+        return format_html_join("", "{}: {}<br>", ((name, shown_value(value)) for name, value in batch.reading.items()))
+
+
+@admin.register(ImportRow)
+class ImportRowAdmin(RecordAdmin):
+    list_display = ["number", "reference", "progress", "changed", "trouble", "batch"]
+    list_select_related = ["batch"]
+    list_filter = [("state", ChoicesDropdownFilter)]
+    search_fields = ["reference__startswith"]
+    ordering = ["-batch_id", "number"]
+    fields = [("batch", "number", "reference"), "progress", "trouble", "difference_shown", "cells_shown"]
+    readonly_fields = ["progress", "trouble", "difference_shown", "cells_shown"]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup in ("batch", "batch__id__exact") or super().lookup_allowed(lookup, value, request)
+
+    @display(description=_("state"), label=ROW_COLOURS, ordering="state")
+    def progress(self, row: ImportRow) -> tuple[str, str]:
+        return row.state, row.get_state_display()
+
+    @display(description=_("changes"))
+    def changed(self, row: ImportRow) -> SafeString:
+        return format_html('<span class="k-clip">{}</span>', ", ".join(row.difference))
+
+    @display(description=_("in error"))
+    def trouble(self, row: ImportRow) -> SafeString:
+        said = [(sentence_of(one),) for one in (*row.errors, *row.warnings)]
+        return format_html_join("", "{}<br>", said)
+
+    @display(description=_("changes"))
+    def difference_shown(self, row: ImportRow) -> SafeString:
+        return format_html_join(
+            "", "{}: {}<br>", ((name, shown_difference(value)) for name, value in row.difference.items())
+        )
+
+    @display(description=_("cells"))
+    def cells_shown(self, row: ImportRow) -> SafeString:
+        return format_html_join("", "{}: {}<br>", ((name, shown_value(value)) for name, value in row.cells.items()))
+
+
+def sentence_of(said: Any) -> str:
+    """A mistake as it was stored: a sentence, or a column with its sentence."""
+    if isinstance(said, dict):
+        return ": ".join(str(part) for part in said.values() if part not in (None, ""))
+    if isinstance(said, list | tuple):
+        return ": ".join(str(part) for part in said)
+    return str(said)
+
+
+def shown_difference(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return gettext("%(before)s → %(after)s") % {"before": shortened(value[0]), "after": shortened(value[1])}
+    return shown_value(value)

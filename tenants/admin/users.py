@@ -1,0 +1,64 @@
+"""Who may sign in, and with which rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import ManyToManyField
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from tenants.admin.base import Screen
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+ROLES = {
+    "operator": _("prepares, imports, starts runs"),
+    "approver": _("releases and issues, keeps prices and dunning policies"),
+    "auditor": _("reads everything, changes nothing"),
+    "support": _("reads accounts, contracts and documents"),
+}
+
+
+@admin.register(User)
+class UserAdmin(Screen, DjangoUserAdmin):
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "first_name", "last_name", "email", "is_active", "is_superuser", "last_login"]
+    list_filter = [("is_active", BooleanRadioFilter), ("is_superuser", BooleanRadioFilter)]
+    ordering = ["username"]
+    filter_horizontal = ["groups", "user_permissions"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may edit users may not lift himself above his own rights through a superuser's account."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Rights are given by who has them all."""
+        given = super().get_readonly_fields(request, obj)
+        return given if request.user.is_superuser else [*given, "is_superuser", "user_permissions", "groups"]
+
+    def formfield_for_manytomany(self, db_field: ManyToManyField, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "user_permissions":
+            kwargs["queryset"] = Permission.objects.select_related("content_type")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+@admin.register(Group)
+class GroupAdmin(Screen, DjangoGroupAdmin):
+    list_display = ["name", "meaning"]
+    filter_horizontal = ["permissions"]
+
+    @admin.display(description=_("meaning"))
+    def meaning(self, group: Group) -> str:
+        return str(ROLES.get(group.name, "–"))
