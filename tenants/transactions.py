@@ -21,9 +21,7 @@ def tree_lock() -> None:
 def lock_payers(payers: Sequence[int]) -> None:
     """Hold ``payers`` (tenant keys) until the transaction ends, in key order, so that two callers cannot deadlock."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "select 1 from tenants_tenant where id = any(%s) order by id for no key update", [list(payers)]
-        )
+        cursor.execute("select 1 from tenants_tenant where id = any(%s) order by id for no key update", [list(payers)])
 
 
 @contextmanager

@@ -98,7 +98,9 @@ class ProductAdmin(MasterAdmin):
         rows = [
             (
                 str(price_class),
-                format_html_join("", "<td>{}</td>", ((cell(product, price_class, code, prices),) for code in currencies)),
+                format_html_join(
+                    "", "<td>{}</td>", ((cell(product, price_class, code, prices),) for code in currencies)
+                ),
             )
             for price_class in PriceClass.objects.all()
         ]
@@ -149,7 +151,9 @@ class TierFormSet(BaseInlineFormSet):
         if len(opened) != 1:
             raise ValidationError(_("Exactly one tier has no upper bound: the last one."))
         if len(kept) > 1 and self.instance.model in (Price.Model.FLAT, Price.Model.PER_UNIT):
-            raise ValidationError(_("A price that is flat or per unit has no tiers: leave one row without upper bound."))
+            raise ValidationError(
+                _("A price that is flat or per unit has no tiers: leave one row without upper bound.")
+            )
 
 
 class TierInline(RowsInline):
@@ -214,7 +218,17 @@ class PriceAdmin(MasterAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Price | None = None) -> Any:
         if is_charged(obj):
-            return ["product", "price_class", "currency", "model", "package_size", "free_quantity", "minimum", "cap", "starts_on"]
+            return [
+                "product",
+                "price_class",
+                "currency",
+                "model",
+                "package_size",
+                "free_quantity",
+                "minimum",
+                "cap",
+                "starts_on",
+            ]
         return super().get_readonly_fields(request, obj)
 
     def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:

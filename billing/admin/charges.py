@@ -31,7 +31,16 @@ class ChargeAdmin(RecordAdmin):
         (_("How the amount came about"), {"fields": ["explanation"]}),
         (_("Corrections"), {"fields": [("sort", "corrects"), ("reverses", "reversed_by"), "created_at"]}),
     ]
-    readonly_fields = ["service", "contract", "product", "account", "sort", "quantity_shown", "net_shown", "explanation"]
+    readonly_fields = [
+        "service",
+        "contract",
+        "product",
+        "account",
+        "sort",
+        "quantity_shown",
+        "net_shown",
+        "explanation",
+    ]
 
     @display(description=_("service period"), ordering="starts_on")
     def service(self, charge: Charge) -> str:

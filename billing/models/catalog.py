@@ -57,9 +57,7 @@ class Product(models.Model):
     name_de = models.CharField(_("name (German)"), max_length=200)
     name_en = models.CharField(_("name (English)"), max_length=200)
     unit = models.CharField(_("unit"), max_length=3, default="C62", help_text=_("UN/ECE code, such as C62 (piece)"))
-    tax_category = models.CharField(
-        _("tax category"), max_length=20, choices=TaxCategory, default=TaxCategory.STANDARD
-    )
+    tax_category = models.CharField(_("tax category"), max_length=20, choices=TaxCategory, default=TaxCategory.STANDARD)
     interval = models.CharField(_("interval"), max_length=20, choices=Interval, default=Interval.MONTHLY)
     timing = models.CharField(_("billed"), max_length=10, choices=Timing, default=Timing.ADVANCE)
     proration = models.CharField(_("parts of a period"), max_length=20, choices=Proration, default=Proration.ACTUAL)
@@ -132,9 +130,7 @@ class Tier(models.Model):
 
     price = models.ForeignKey(Price, models.CASCADE, related_name="tiers", verbose_name=_("price"))
     up_to = models.DecimalField(_("up to (inclusive)"), max_digits=19, decimal_places=4, null=True, blank=True)
-    unit_price = models.DecimalField(
-        _("unit price"), max_digits=25, decimal_places=UNIT_PRICE_PLACES, default=0
-    )
+    unit_price = models.DecimalField(_("unit price"), max_digits=25, decimal_places=UNIT_PRICE_PLACES, default=0)
     flat_amount = models.DecimalField(_("flat amount"), max_digits=19, decimal_places=4, default=0)
 
     class Meta:

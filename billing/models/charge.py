@@ -81,9 +81,7 @@ class Charge(models.Model):
             ),
             models.CheckConstraint(
                 name="charge_sign_follows_kind",
-                condition=Q(reverses__isnull=False)
-                | Q(kind="fee", net__gte=0)
-                | Q(kind="credit", net__lte=0),
+                condition=Q(reverses__isnull=False) | Q(kind="fee", net__gte=0) | Q(kind="credit", net__lte=0),
             ),
             models.CheckConstraint(name="charge_net_is_a_number", condition=below_infinity("net")),
         ]

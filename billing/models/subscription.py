@@ -20,9 +20,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
     def under(self, tenant: Tenant) -> SubscriptionQuerySet:
         """Of the account or any account below it."""
-        return self.filter(
-            tenant__tree_id=tenant.tree_id, tenant__lft__gte=tenant.lft, tenant__rght__lte=tenant.rght
-        )
+        return self.filter(tenant__tree_id=tenant.tree_id, tenant__lft__gte=tenant.lft, tenant__rght__lte=tenant.rght)
 
     def with_items(self) -> SubscriptionQuerySet:
         return self.select_related("tenant", "issuer").prefetch_related("items__price__tiers", "items__product")

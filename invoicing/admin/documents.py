@@ -200,7 +200,9 @@ class InvoiceAdmin(RecordAdmin):
         worked, _answer = self.call(request, review.discard, queryset, by=request.user)
         if worked:
             self.message_user(
-                request, gettext("The drafts and their charges are gone; the next run bills them anew."), messages.SUCCESS
+                request,
+                gettext("The drafts and their charges are gone; the next run bills them anew."),
+                messages.SUCCESS,
             )
 
     def has_release_permission(self, request: HttpRequest) -> bool:
@@ -231,7 +233,9 @@ class InvoiceAdmin(RecordAdmin):
             content = files.read(kept.file)
         elif invoice.state == Invoice.State.ISSUED:
             self.message_user(
-                request, gettext("The file of this document is still being made. Try again in a moment."), messages.WARNING
+                request,
+                gettext("The file of this document is still being made. Try again in a moment."),
+                messages.WARNING,
             )
             return HttpResponseRedirect(reverse("admin:invoicing_invoice_change", args=[object_id]))
         else:

@@ -26,7 +26,13 @@ ZERO = Value(0, output_field=DecimalField(max_digits=19, decimal_places=4))
 
 def with_open_amount(items: QuerySet[OpenItem]) -> QuerySet[OpenItem]:
     """What is still open of each: the sum of the postings that name it."""
-    booked = Posting.objects.filter(open_item=OuterRef("pk")).order_by().values("open_item").annotate(s=Sum("amount")).values("s")
+    booked = (
+        Posting.objects.filter(open_item=OuterRef("pk"))
+        .order_by()
+        .values("open_item")
+        .annotate(s=Sum("amount"))
+        .values("s")
+    )
     return items.annotate(open_amount=Coalesce(Subquery(booked, output_field=DecimalField()), ZERO))
 
 

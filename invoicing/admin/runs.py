@@ -69,19 +69,35 @@ class Button:
 
 def outcomes_of_run(**conditions: Any) -> Any:
     return (
-        Outcome.objects.filter(run=OuterRef("pk"), **conditions).order_by().values("run").annotate(n=Count("pk")).values("n")
+        Outcome.objects.filter(run=OuterRef("pk"), **conditions)
+        .order_by()
+        .values("run")
+        .annotate(n=Count("pk"))
+        .values("n")
     )
 
 
 @admin.register(BillRun)
 class BillRunAdmin(RecordAdmin):
-    list_display = ["name", "issuer", "through", "progress_bar", "documents", "parked", "release", "started_by", "started_at"]
+    list_display = [
+        "name",
+        "issuer",
+        "through",
+        "progress_bar",
+        "documents",
+        "parked",
+        "release",
+        "started_by",
+        "started_at",
+    ]
     list_select_related = ["issuer", "started_by"]
     list_filter = [("state", ChoicesDropdownFilter), ("issuer", RelatedDropdownFilter)]
     ordering = ["-id"]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        made = Outcome.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Sum("documents")).values("n")
+        made = (
+            Outcome.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Sum("documents")).values("n")
+        )
         return (
             super()
             .get_queryset(request)
@@ -257,13 +273,18 @@ class BillRunAdmin(RecordAdmin):
 
     def release_all(self, request: HttpRequest, run: BillRun) -> None:
         drafts = drafts_of(run).filter(state=Invoice.State.DRAFT)
-        self.decided(request, ngettext("%d document released.", "%d documents released.", drafts.count()), review.release, drafts)
+        self.decided(
+            request, ngettext("%d document released.", "%d documents released.", drafts.count()), review.release, drafts
+        )
 
     def release_chosen(self, request: HttpRequest, run: BillRun) -> None:
         drafts = self.chosen(request, run)
         if drafts is not None:
             self.decided(
-                request, ngettext("%d document released.", "%d documents released.", drafts.count()), review.release, drafts
+                request,
+                ngettext("%d document released.", "%d documents released.", drafts.count()),
+                review.release,
+                drafts,
             )
 
     def hold_chosen(self, request: HttpRequest, run: BillRun) -> None:
@@ -281,7 +302,9 @@ class BillRunAdmin(RecordAdmin):
         drafts = self.chosen(request, run)
         if drafts is None:
             return
-        text = ngettext("%d document discarded and computed again.", "%d documents discarded and computed again.", drafts.count())
+        text = ngettext(
+            "%d document discarded and computed again.", "%d documents discarded and computed again.", drafts.count()
+        )
         self.decided(request, text, review.discard, drafts)
         transactions.wake("invoicing.bill", run_id=run.pk)
 
@@ -398,7 +421,11 @@ def sizes(run: BillRun) -> list[dict[str, Any]]:
     if counts["credits"]:
         bars.insert(0, {"label": gettext("credits"), "count": counts["credits"]})
     highest = max((bar["count"] for bar in bars), default=0)
-    return [bar | {"height": max(2, bar["count"] * 100 // highest) if bar["count"] else 0} for bar in bars] if highest else []
+    return (
+        [bar | {"height": max(2, bar["count"] * 100 // highest) if bar["count"] else 0} for bar in bars]
+        if highest
+        else []
+    )
 
 
 def size_label(low: Decimal, high: Decimal | None) -> str:

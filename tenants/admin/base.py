@@ -61,7 +61,9 @@ class CappedPaginator(Paginator):
 
 def country_choices() -> list[tuple[str, str]]:
     names = Locale.parse(get_language() or "en").territories
-    codes = [code for code in names if len(code) == 2 and code.isalpha() and code not in ("ZZ", "EU", "EZ", "UN", "XA", "XB")]
+    codes = [
+        code for code in names if len(code) == 2 and code.isalpha() and code not in ("ZZ", "EU", "EZ", "UN", "XA", "XB")
+    ]
     return sorted(((code, f"{names[code]} ({code})") for code in codes), key=lambda choice: choice[1].casefold())
 
 
@@ -69,7 +71,9 @@ def country_choices() -> list[tuple[str, str]]:
 CODES: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "currency": lambda: [(code, code) for code in settings.CURRENCIES],
     "country": country_choices,
-    "time_zone": lambda: [(zone, zone) for zone in sorted(available_timezones()) if "/" in zone and not zone.startswith("Etc")],
+    "time_zone": lambda: [
+        (zone, zone) for zone in sorted(available_timezones()) if "/" in zone and not zone.startswith("Etc")
+    ],
 }
 
 
@@ -137,7 +141,9 @@ class Screen(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        return self.on_record(request, lambda: super(Screen, self).changeform_view(request, object_id, form_url, extra_context))
+        return self.on_record(
+            request, lambda: super(Screen, self).changeform_view(request, object_id, form_url, extra_context)
+        )
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         return self.on_record(request, lambda: super(Screen, self).delete_view(request, object_id, extra_context))
@@ -198,7 +204,9 @@ class RecordAdmin(Screen):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def call(self, request: HttpRequest, station: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[bool, Any]:
+    def call(
+        self, request: HttpRequest, station: Callable[..., Any], *arguments: Any, **named: Any
+    ) -> tuple[bool, Any]:
         """Call ``station`` once, on record. Whether it did its work, and its answer; a refusal becomes a message."""
 
         def on_record() -> Any:
@@ -222,9 +230,7 @@ class RecordAdmin(Screen):
             self.message_user(request, sentence, messages.ERROR)
         return False, None
 
-    def each(
-        self, request: HttpRequest, queryset: Iterable[Any], station: Callable[..., Any], **named: Any
-    ) -> int:
+    def each(self, request: HttpRequest, queryset: Iterable[Any], station: Callable[..., Any], **named: Any) -> int:
         """Call ``station`` for each row, a transaction each; a refusal is a message that names its row. How many went through."""
         done = 0
         for record in queryset:

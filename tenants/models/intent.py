@@ -6,11 +6,11 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IntentQuerySet(models.QuerySet):
-    def claimable(self, now) -> IntentQuerySet:  # noqa: ANN001 (an aware datetime or a database expression)
+    def claimable(self, now) -> IntentQuerySet:
         """Waiting, and its time has come."""
         return self.filter(state=Intent.State.WAITING, next_at__lte=now)
 
-    def abandoned(self, now) -> IntentQuerySet:  # noqa: ANN001
+    def abandoned(self, now) -> IntentQuerySet:
         """Taken by a worker whose lease ran out: what became of it is not known."""
         return self.filter(state=Intent.State.WORKING, lease_until__lt=now)
 

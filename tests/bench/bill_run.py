@@ -119,9 +119,7 @@ def measure(template: str, contracts: int, chunk: int) -> None:
         from invoicing import bill_run
         from tenants.models import Issuer
 
-        bill_run.start(
-            issuer=Issuer.objects.get(), through=book.THROUGH, issue_on=book.THROUGH, issues_by_itself=True
-        )
+        bill_run.start(issuer=Issuer.objects.get(), through=book.THROUGH, issue_on=book.THROUGH, issues_by_itself=True)
         seconds = floor(rows)
         documents = int(figures["documents"])
         print(

@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from invoicing import bill_run
 from invoicing.models import Outcome
 from tenants.errors import OperatorError
-from tenants.terminal import add_issuer_argument, issuer_from, progress_bar
 from tenants.models import Issuer
+from tenants.terminal import add_issuer_argument, issuer_from, progress_bar
 from tenants.transactions import acting
 
 
