@@ -165,7 +165,7 @@ def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Secti
         ContractFacts(
             reference=contract,
             text=row.text,
-            tenant_name=names.get(row.section_id, ""),
+            tenant_name=names[row.section_id] if row.section_id else "",
             starts_on=date.fromisoformat(row.details["starts_on"]),
             licences=sum(licences[contract, product, latest[contract, product]].values(), Decimal(0)),
             unit=row.unit,

@@ -349,12 +349,19 @@ def step_label(step: Step, wording: Wording) -> str:
             share = {"part": step.value.numerator, "whole": step.value.denominator}
             return _("for %(part)s/%(whole)s of the period") % share
         case StepKind.PERCENT | StepKind.STACKED_PERCENT:
-            label = _("%(percent)s discount") % {"percent": wording.percent(step.value)}
+            percent = wording.percent(step.value)
+            if squeezed(percent) in squeezed(step.reason):
+                return step.reason
+            label = _("%(percent)s discount") % {"percent": percent}
+            return f"{label} ({step.reason})" if step.reason else label
         case StepKind.FIXED:
-            label = _("Discount")
+            return step.reason or _("Discount")
         case StepKind.BOOKED:
-            label = _("already charged")
-    return f"{label} ({step.reason})" if step.reason else label
+            return _("already charged")
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 # Contracts
@@ -372,13 +379,13 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
         _("Notice by"),
         _("Licences"),
     ]
-    widths = [24 * mm, 46 * mm, 19 * mm, 19 * mm, 22 * mm, 19 * mm, 16 * mm]
+    widths = [23 * mm, 44 * mm, 22 * mm, 20 * mm, 22 * mm, 21 * mm, 13 * mm]
     grid = paper.Grid(head, widths, right_from=6)
     for contract in facts.contracts:
         about = [contract.tenant_name] if facts.is_consolidated else []
         grid.add(
             [
-                paper.plain(contract.reference, 22 * mm),
+                paper.plain(contract.reference, 21 * mm),
                 paper.rich(contract.text, about),
                 wording.day(contract.starts_on),
                 term(contract.term_months, contract.last_day, wording),

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.einvoice.reading import facts_of
 from invoicing.models import DocumentFile, Invoice
+from invoicing.models.invoice import InvoiceQuerySet
 from invoicing.pdf.document import render
 from tenants import files
 from tenants.errors import OperatorError
@@ -56,7 +57,7 @@ def render_pending(limit: int) -> int:
     return made
 
 
-def pending():
+def pending() -> InvoiceQuerySet:
     """Issued documents without a PDF that no other worker holds, until the transaction ends."""
     kept = DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF)
     return (

@@ -138,7 +138,7 @@ def kept_together(block: list[Flowable]) -> list[Flowable]:
 def numbering(paper: Paper) -> type[MarkedCanvas]:
     """A canvas that knows, when it saves, how many pages there are, so that one pass is enough for "page x of y"."""
 
-    class NumberedCanvas(MarkedCanvas):
+    class NumberedCanvas(MarkedCanvas):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "initialFontName": REGULAR})
             self._pages: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ class Wording:
         return f"{self.number(quantity)}\N{NO-BREAK SPACE}{word}" if word else self.number(quantity)
 
     def country(self, code: str) -> str:
-        return Locale.parse(self.language).territories.get(code, code)
+        return str(Locale.parse(self.language).territories.get(code, code))
 
 
 def unit_word(unit: str) -> str:
