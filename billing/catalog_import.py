@@ -135,7 +135,7 @@ def group_errors(group: Sequence[Staged]) -> dict[int, list[RowError]]:
     """What is wrong with the rows of one price, by row."""
     errors: dict[int, list[RowError]] = defaultdict(list)
 
-    def refuse(row: Staged, name: str, reason: str, **facts: Any) -> None:
+    def refuse(row: Staged, name: str, reason: str, /, **facts: Any) -> None:
         errors[row.number].append(RowError(row.number, name, reason % facts))
 
     model = group[0].values["model"]

@@ -166,7 +166,7 @@ def _mark_reversed(pairs: Sequence[tuple[int, int]]) -> None:
 def _read_items(
     issuer: int, payers: Sequence[int], through: date
 ) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
-    """Items of the payers' accounts that start by ``through``, with their contracts; and accounts that are set aside."""
+    """Items of the payers' accounts that start by ``through``, with their contracts; and accounts set aside."""
     with connection.cursor() as cursor:
         cursor.execute(
             """

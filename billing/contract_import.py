@@ -208,6 +208,7 @@ def begin(batch: ImportBatch) -> None:
 
 def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
     """Store the new and the changed contracts of a chunk."""
+    assert batch.issuer_id is not None
     values = [row.values for row, _verdict in rows]
     accounts = read_accounts(batch, column_of(values, "tenant"))
     products = {

@@ -51,7 +51,7 @@ class _Words:
         """Exact where it can be written out; what cannot, such as 850/3, with six decimals and an ellipsis."""
         exact = Fraction(text)
         scaled = Decimal(exact.numerator) / Decimal(exact.denominator)
-        ellipsis = "" if Fraction(scaled) == exact and -scaled.as_tuple().exponent <= 12 else "…"
+        ellipsis = "" if Fraction(scaled) == exact and -int(scaled.as_tuple().exponent) <= 12 else "…"
         if ellipsis:
             cut = int(abs(exact) * 10**6)
             scaled = Decimal(cut if exact >= 0 else -cut).scaleb(-6)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-# The admin theme's Alpine evaluates its attributes, hence unsafe-eval; no page has an inline script. It sets its colours
-# in a style element.
+# The admin theme's Alpine evaluates its attributes, hence unsafe-eval; no page has an inline script. It sets its
+# colours in a style element.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'self'",

@@ -27,8 +27,8 @@ APPROVER = """
 """
 SUPPORT = """
     tenants.view_tenant tenants.view_contact tenants.view_message tenants.view_vatcheck
-    billing.view_subscription billing.view_item billing.view_grant billing.view_product billing.view_price billing.view_tier
-    billing.view_priceclass billing.view_discount billing.view_charge
+    billing.view_subscription billing.view_item billing.view_grant billing.view_product billing.view_price
+    billing.view_tier billing.view_priceclass billing.view_discount billing.view_charge
     invoicing.view_invoice invoicing.view_line invoicing.view_vatshare invoicing.view_delivery invoicing.view_openitem
     payments.view_letter payments.view_reminder payments.view_letterdelivery payments.view_dunningblock
 """
@@ -36,7 +36,7 @@ IMPORTS = "import"  # whoever prepares also imports: every permission that begin
 
 
 def ensure_roles(using: str, *, reset: bool = False) -> list[str]:
-    """Make the groups that are missing, with their permissions; with ``reset`` set all of them right. Names those touched.
+    """Make the groups that are missing, with their permissions; with ``reset`` set all right. Names those touched.
 
     A group that exists is its administrator's and left alone otherwise.
     """

@@ -118,8 +118,8 @@ PAYERS = """
 def bill(run: BillRun, *, on_step: Callable[[int], None] | None = None) -> None:
     """Bill the payers whose outcome is still pending; one payer's trouble stops no other.
 
-    Returns when no payer is pending any more, also none that another process holds. ``on_step`` hears after each chunk how
-    many payers it settled.
+    Returns when no payer is pending any more, also none that another process holds. ``on_step`` hears after each chunk
+    how many payers it settled.
     """
     while settled := _tried(step, run) or _tried(wait_for_others, run):
         if on_step is not None:
@@ -247,7 +247,7 @@ def _write_outcomes(
 
 
 def park(run: BillRun, payer: int, error: Exception) -> None:
-    """Set a payer aside with the reason: a refusal in its own words, anything else is a bug, logged and named as one."""
+    """Set a payer aside with the reason: a refusal in its own words; all else is a bug, logged and named as one."""
     with translation.override(run.issuer.language):
         if isinstance(error, OperatorError):
             reason = str(error)

@@ -412,7 +412,7 @@ def check_may_share(account: Account, recipient: Account) -> None:
 
 def check_issuer(issuer: Issuer) -> None:
     missing = [
-        str(issuer._meta.get_field(name).verbose_name)
+        str(issuer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
         for name in ("name", "street", "postcode", "city", "country")
         if not getattr(issuer, name)
     ]
@@ -537,7 +537,7 @@ def _facts_for(charges: Sequence[Proposed]) -> Facts:
 
 
 def read_facts(tenants: Iterable[int]) -> Facts:
-    """The accounts, their recipients and payers, all their ancestors, and the latest VAT checks of these; two queries."""
+    """The accounts, their recipients and payers, their ancestors, and the latest VAT checks of these; two queries."""
     columns = ", ".join(f"a.{name}" for name in Account.__dataclass_fields__)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -56,7 +56,7 @@ class Issuable:
 def issue_released(run: BillRun) -> int:
     """Issue all released drafts of ``run``, in chunks that are all or nothing; returns how many.
 
-    Raises ``Outdated`` naming the first recipient whose master data have changed since; what came before it stays issued.
+    Raises ``Outdated`` naming the first recipient whose master data have changed since; what came before stays issued.
     """
     issued = 0
     while keys := list(

@@ -38,7 +38,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """Why a document deserves a look: ``before`` is the net of the payer's document in the run before, if there was one."""
+    """Why a document deserves a look; ``before``: the net of the payer's document in the run before, if any."""
 
     kind: str  # "new", "gone", "changed"
     payer: int
@@ -60,7 +60,7 @@ def totals(run: BillRun) -> list[Total]:
 
 
 def compare(run: BillRun) -> list[Flag]:
-    """What differs from the issuer's run before: payers that are new or gone, and nets that moved by more than a quarter.
+    """What differs from the issuer's run before: payers new or gone, and nets that moved by more than a quarter.
 
     Compared per payer and currency; the run before is the last earlier one that made any document.
     """
@@ -98,7 +98,7 @@ def release(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
 
 @transaction.atomic
 def hold(invoices: QuerySet[Invoice], *, reason: str, by: Any = None) -> int:
-    """Hold drafts back, with the reason; released ones too. Returns how many. Raises ``NotADraft`` if one is past that."""
+    """Hold drafts back, with the reason; released ones too. Returns how many. Raises ``NotADraft`` if one is issued."""
     return _decide(invoices, Invoice.State.HELD, reason=reason)
 
 
@@ -156,7 +156,8 @@ def _take_back(charges: Sequence[int]) -> None:
     if undone := list(reversed_by_them):
         raise NotADraft(
             _(
-                "The draft undoes %(count)s charges that were billed before; issue it, or correct the contract and bill again."
+                "The draft undoes %(count)s charges that were billed before; issue it, or correct the contract and bill"
+                " again."
             )
             % {"count": len(undone)}
         )

@@ -29,7 +29,7 @@ class Staged:
 
     number: int
     reference: str
-    values: dict[str, Value]
+    values: dict[str, Any]  # of the types of their columns
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ OF_THE_ISSUER = ("language", "currency", "payment_days", "time_zone")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value in force and where it comes from: an account's reference, the issuer's, or nothing (the product's own)."""
+    """A value in force and where it comes from: an account's reference, the issuer's, or nothing (the product)."""
 
     value: Any
     origin: str

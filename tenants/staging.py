@@ -99,8 +99,8 @@ def look(recipe: Recipe, batch: ImportBatch) -> None:
     ImportRow.objects.filter(batch=batch).delete()
     with kept_file(batch).open("rb") as file:
         rows = tabular.read(file, reading_of(batch), recipe.columns)
-        for chunk in chunked(rows, CHUNK):
-            insert(ImportRow, [laid_down(batch, recipe, row) for row in chunk])
+        for some in chunked(rows, CHUNK):
+            insert(ImportRow, [laid_down(batch, recipe, row) for row in some])
     if recipe.unique:
         refuse_repeated(recipe, batch)
     recipe.laid(batch)

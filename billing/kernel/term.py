@@ -8,7 +8,7 @@ from billing.kernel.period import months_after
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """``renews_on`` is the first day of the next term; ``notice_by`` the last day on which notice still ends this one."""
+    """``renews_on``: first day of the next term; ``notice_by``: the last day on which notice still ends this one."""
 
     renews_on: date
     notice_by: date

@@ -20,8 +20,8 @@ class ChargeQuerySet(models.QuerySet["Charge"]):
 class Charge(models.Model):
     """One billable amount with its service period and the trace that explains it: the hand-over to invoicing.
 
-    A fee is positive or zero; a credit is negative and names the fee it corrects. A row that ``reverses`` another undoes
-    all of it: the same days, the opposite kind and amount. Final once its line is on an issued document.
+    A fee is positive or zero; a credit is negative and names the fee it corrects. A row that ``reverses`` another
+    undoes all of it: the same days, the opposite kind and amount. Final once its line is on an issued document.
     """
 
     class Kind(models.TextChoices):

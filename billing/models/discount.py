@@ -8,7 +8,7 @@ from billing.models.subscription import Subscription
 
 
 class Discount(models.Model):
-    """A reduction that can be granted: a percentage, or an amount per billed period (never prorated, never below zero)."""
+    """A reduction to grant: a percentage, or an amount per billed period (never prorated, never below zero)."""
 
     class Kind(models.TextChoices):
         PERCENT = "percent", _("percent")

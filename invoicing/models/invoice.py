@@ -215,7 +215,7 @@ class DocumentFile(models.Model):
 
 
 class Delivery(models.Model):
-    """What was decided about a document: on its way to one recipient, whose message knows how far it is, or not sent."""
+    """What was decided about a document: sent to one recipient, whose message knows how far it is, or not sent."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", _("e-mail")

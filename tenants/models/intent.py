@@ -16,7 +16,7 @@ class IntentQuerySet(models.QuerySet):
 
 
 class Intent(models.Model):
-    """Something to be done outside the database: written with its cause, claimed by one worker, tried again with patience."""
+    """Something to do outside the database: written with its cause, claimed by one worker, tried with patience."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting")

@@ -20,6 +20,8 @@ class LockedTree:
     The one override of ``save`` in the product: mptt corrupts a tree silently under concurrent writers.
     """
 
+    _mptt_cached_fields: dict[str, Any]
+
     def save(self, *args: Any, **kwargs: Any) -> Any:
         with transaction.atomic():
             tree_lock()
@@ -58,7 +60,7 @@ class TenantQuerySet(TreeQuerySet):
 
 
 class Tenant(LockedTree, MPTTModel):
-    """A customer account: one node of the account tree. An empty setting is the parent's (``tenants.responsibility``)."""
+    """A customer account: a node of the account tree. An empty setting is the parent's (``tenants.responsibility``)."""
 
     class Kind(models.TextChoices):
         COMPANY = "company", _("company")

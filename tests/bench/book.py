@@ -1,4 +1,4 @@
-"""A generated book of contracts: n contracts of n payers, four positions each, of mixed price models, VAT cases and stubs."""
+"""A generated book: n contracts of n payers, four positions each, of mixed price models, VAT cases and stubs."""
 
 from __future__ import annotations
 

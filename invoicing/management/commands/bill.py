@@ -86,9 +86,8 @@ class Command(BaseCommand):
                     f"{one.case.value};{one.totals.net};{one.totals.vat};{one.totals.gross}"
                 )
         for currency in sorted(documents):
-            self.stdout.write(
-                f"{currency}: {documents[currency]} documents, net {Decimal(nets[currency])}, gross {Decimal(gross[currency])}"
-            )
+            net, total = Decimal(nets[currency]), Decimal(gross[currency])
+            self.stdout.write(f"{currency}: {documents[currency]} documents, net {net}, gross {total}")
         self.stdout.write(
             f"Dry run: {sum(documents.values())} documents, {lines} lines, {parked} parked; nothing written."
         )

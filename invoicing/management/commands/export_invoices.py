@@ -46,5 +46,5 @@ class Command(BaseCommand):
             )
         )
         for *head, net, vat, gross in documents.iterator(chunk_size=2000):
-            places = places_of(head[2])
+            places = places_of(str(head[2]))
             out.writerow([*head, *(rounded(amount, places) for amount in (net, vat, gross))])
