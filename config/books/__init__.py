@@ -1,0 +1,43 @@
+"""Every invariant of the books in one place: each is proved from the rows, and each breach is named.
+
+The nightly run, a restore and a deployment end with ``check()``. It reads one snapshot, so that it may run beside
+everything else, and keeps no more in memory than a chunk of documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+from config.books.breach import Breach, snapshot
+from config.books.chains import chains_hold
+from config.books.documents import documents_hold
+from config.books.files import files_hold
+from config.books.guards import guards_hold
+from config.books.rules import RULES, amounts_fit_their_currency, breaches_of
+from config.books.trees import trees_hold
+
+__all__ = ["Breach", "check"]
+
+FOUND_BY_READING: Final[tuple[Callable[[], Iterator[Breach]], ...]] = (
+    amounts_fit_their_currency,
+    documents_hold,
+    chains_hold,
+    trees_hold,
+    guards_hold,
+)
+
+
+def check(*, limit: int = 100, with_files: bool = True) -> Iterator[Breach]:
+    """Every breach of an invariant, at most ``limit`` per rule; nothing when the books are sound.
+
+    Kept files are read and hashed last, outside of the snapshot, unless ``with_files`` is off.
+    """
+    with snapshot():
+        for rule in RULES:
+            yield from islice(breaches_of(rule), limit)
+        for proof in FOUND_BY_READING:
+            yield from islice(proof(), limit)
+    if with_files:
+        yield from islice(files_hold(), limit)
