@@ -170,8 +170,8 @@ def content_hash(document: Document) -> str:
 
 
 def _line_text(line: Sequence[Any]) -> str:
-    *columns, details, _currency = line
-    return content.line_text(*columns, details=_canonical(details))
+    columns = [*line[:-2], _canonical(line[-2])]
+    return content.line_text(*columns)
 
 
 @lru_cache(maxsize=4_096)

@@ -346,7 +346,8 @@ RULES: Final = (
               from invoicing_invoice where run_id is not null group by run_id, payer_id
         )
         select run_id as run, t.reference as payer, coalesce(o.state, '–') as state,
-               coalesce(o.documents, 0) as counted, coalesce(m.documents, 0) as documents, coalesce(m.undecided, 0) as undecided
+               coalesce(o.documents, 0) as counted,
+               coalesce(m.documents, 0) as documents, coalesce(m.undecided, 0) as undecided
           from invoicing_outcome o full join made m using (run_id, payer_id) join tenants_tenant t on t.id = payer_id
          where o.id is null or o.documents <> coalesce(m.documents, 0)
             or o.state = 'issued' and (o.documents = 0 or m.undecided > 0)
