@@ -379,7 +379,7 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
         _("Notice by"),
         _("Licences"),
     ]
-    widths = [23 * mm, 44 * mm, 22 * mm, 20 * mm, 22 * mm, 21 * mm, 13 * mm]
+    widths = [23 * mm, 43 * mm, 21 * mm, 19 * mm, 22 * mm, 21 * mm, 16 * mm]
     grid = paper.Grid(head, widths, right_from=6)
     for contract in facts.contracts:
         about = [contract.tenant_name] if facts.is_consolidated else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -52,6 +53,7 @@ def render_pending(limit: int) -> int:
             if not claimed:
                 break
             after = claimed[-1].pk
+            claimed = unmade(claimed)
             for invoice, facts in zip(claimed, facts_of([invoice.pk for invoice in claimed]), strict=True):
                 made += made_or_logged(invoice, facts)
     return made
@@ -66,6 +68,13 @@ def pending() -> InvoiceQuerySet:
         .select_for_update(skip_locked=True, no_key=True, of=("self",))
         .order_by("pk")
     )
+
+
+def unmade(claimed: Sequence[Invoice]) -> list[Invoice]:
+    """Those that still have no PDF now that they are ours: another worker may have made it while we chose."""
+    made = DocumentFile.objects.filter(invoice__in=claimed, kind=DocumentFile.Kind.PDF)
+    done = set(made.values_list("invoice_id", flat=True))
+    return [invoice for invoice in claimed if invoice.pk not in done]
 
 
 def made_or_logged(invoice: Invoice, facts: DocumentFacts) -> bool:

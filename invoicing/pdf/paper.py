@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -50,6 +51,8 @@ LEFT, WIDTH = 25 * mm, 165 * mm  # the text column of DIN 5008
 SIZE, SMALL, SMALLEST = 8, 7, 2.5
 LEADING = 1.35
 
+ONE_AT_A_TIME = Lock()  # ReportLab keeps fonts and caches in globals
+
 rl_config.invariant = 1  # the same facts give the same bytes
 rl_config.warnOnMissingFontGlyphs = 1
 
@@ -84,7 +87,7 @@ def draw(html: str, slots: Mapping[str, Sequence[Flowable]], paper: Paper) -> by
     context.fontList[FAMILY] = FAMILY
     out = BytesIO()
     try:
-        with complaints_raised():
+        with ONE_AT_A_TIME, complaints_raised():
             pisaStory(html, encoding="utf-8", context=context, resource_policy=policy)
             if context.err or context.warn:
                 raise LayoutError("; ".join(str(entry[2]) for entry in context.log))

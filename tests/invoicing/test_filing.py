@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
@@ -20,7 +22,6 @@ from invoicing.pdf import facts_of, preview, render_document, render_pending
 from tenants.models import File
 from tests import builders
 
-pytestmark = pytest.mark.django_db
 DAY = date(2026, 2, 1)
 
 
@@ -49,6 +50,7 @@ def make_contract(issuer, *tiers, model="per_unit", quantity="44", product=None,
     return subscription
 
 
+@pytest.mark.django_db
 def test_the_facts_of_an_invoice_are_those_of_its_contract():
     issuer = builders.make_issuer(register_entry="Amtsgericht Ulm, HRB 1")
     subscription = make_contract(issuer, term_months=12, renewal_months=12, notice_days=90)
@@ -75,6 +77,7 @@ def test_the_facts_of_an_invoice_are_those_of_its_contract():
     assert contract.licences == 44
 
 
+@pytest.mark.django_db
 def test_licences_are_those_of_the_latest_days_billed():
     issuer = builders.make_issuer()
     make_contract(issuer, starts_on=date(2026, 1, 1))
@@ -84,6 +87,7 @@ def test_licences_are_those_of_the_latest_days_billed():
     assert facts.contracts[0].licences == 44
 
 
+@pytest.mark.django_db
 def test_the_same_questions_are_asked_for_one_document_and_for_many():
     issuer = builders.make_issuer()
     for _ in range(3):
@@ -100,6 +104,7 @@ def test_the_same_questions_are_asked_for_one_document_and_for_many():
     ]
 
 
+@pytest.mark.django_db
 def test_a_consolidated_invoice_keeps_its_sections():
     issuer = builders.make_issuer()
     head = builders.make_tenant(name="Zentrale GmbH")
@@ -116,6 +121,7 @@ def test_a_consolidated_invoice_keeps_its_sections():
     assert [contract.tenant_name for contract in facts.contracts] == ["Filiale Süd", "Filiale Nord"]
 
 
+@pytest.mark.django_db
 def test_a_document_is_printed_once(files_root):
     issuer = builders.make_issuer()
     make_contract(issuer)
@@ -130,6 +136,7 @@ def test_a_document_is_printed_once(files_root):
     assert sum(path.is_file() for path in Path(files_root).rglob("*")) == 1
 
 
+@pytest.mark.django_db
 def test_the_sweep_makes_what_is_missing_up_to_its_limit():
     issuer = builders.make_issuer()
     for _ in range(5):
@@ -141,6 +148,31 @@ def test_the_sweep_makes_what_is_missing_up_to_its_limit():
     assert DocumentFile.objects.count() == File.objects.count() == 5
 
 
+def test_two_workers_share_the_documents(own_database, files_root):
+    issuer = builders.make_issuer()
+    for _ in range(60):
+        make_contract(issuer)
+    invoices = billed(issuer)
+    script = (
+        "import django; django.setup()\n"
+        "from django.conf import settings\n"
+        f"settings.FILES_ROOT = {str(files_root)!r}\n"
+        "from invoicing.pdf import render_pending\n"
+        "print(render_pending(1000))"
+    )
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], env=own_database.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    answers = [worker.communicate(timeout=120) for worker in workers]
+    assert [complaints.decode() for _, complaints in answers] == ["", ""]
+    assert sum(int(made) for made, _ in answers) == len(invoices) == 60
+    assert DocumentFile.objects.count() == 60
+
+
+@pytest.mark.django_db
 def test_a_killed_attempt_leaves_no_row_and_the_next_one_the_same_file(files_root, monkeypatch):
     issuer = builders.make_issuer()
     make_contract(issuer)
@@ -154,6 +186,7 @@ def test_a_killed_attempt_leaves_no_row_and_the_next_one_the_same_file(files_roo
     assert sum(path.is_file() for path in files_root.rglob("*")) == 1
 
 
+@pytest.mark.django_db
 def test_one_document_s_trouble_stops_no_other(caplog):
     issuer = builders.make_issuer()
     make_contract(issuer, tenant=builders.make_tenant(name="漢字 GmbH"))
@@ -164,6 +197,7 @@ def test_one_document_s_trouble_stops_no_other(caplog):
     assert DocumentFile.objects.count() == 1
 
 
+@pytest.mark.django_db
 def test_a_draft_has_a_preview_and_no_file():
     issuer = builders.make_issuer()
     make_contract(issuer)
