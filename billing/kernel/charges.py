@@ -202,9 +202,10 @@ def _reconciled(
                 continue
             assessed, booked = _NOTHING, left
             if used:
-                start, before = _charged_up_to(used[0].start, standing)
-                booked += before
-                assessed = _assess(terms, ordinal, nominal, Period(max(start, inside.start), used[-1].end))
+                # from the first day charged, which is not the item's first if its start has moved since
+                start = max(inside.start, standing[0][0].start if standing else used[0].start)
+                booked += sum((net for _, net in standing), ZERO)
+                assessed = _assess(terms, ordinal, nominal, Period(start, used[-1].end))
             yield from _credits(terms, fee, unused, assessed, booked, ordinal, nominal)
             left += assessed.net - booked
         standing.append((fee.period, left))
@@ -219,16 +220,6 @@ def _reconciled(
                 raise ValueError(f"item {terms.key}: its terms give less for {nominal.start} than is booked")
             standing.append((gap, net))
             yield Due(terms.key, Kind.FEE, gap, nominal, ordinal, terms.quantity, net, trace)
-
-
-def _charged_up_to(day: date, standing: Sequence[tuple[Period, Decimal]]) -> tuple[date, Decimal]:
-    """The first of the charged days that lead up to ``day`` without a gap, and what stands booked for them."""
-    booked = ZERO
-    for period, net in reversed(standing):
-        if period.end < day:
-            break
-        day, booked = period.start, booked + net
-    return day, booked
 
 
 def _reconciled_once(

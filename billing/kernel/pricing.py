@@ -49,8 +49,8 @@ class PriceTerms:
     """A price as the catalog states it. ``tiers`` rise from floor 0; ``minimum`` and ``cap`` are per whole period.
 
     Of the quantity ``free_quota`` units cost nothing. At zero units no flat amount of a tier is due unless
-    ``flat_when_zero`` (a flat price is due whatever the quantity). ``package_per_tier`` rounds packages up within each
-    tier instead of in total. ``key`` is what traces call this price.
+    ``flat_when_zero`` (a flat price is due whatever the quantity). ``package_per_tier`` allows tiers that end
+    inside a package, which is then rounded up in each of the two. ``key`` is what traces call this price.
     """
 
     model: Model
@@ -162,7 +162,7 @@ def _slices(price: PriceTerms, units: Decimal) -> Iterator[PricedSlice]:
     elif price.model is Model.STAIRSTEP:
         yield _slice(Decimal(1), reached(units, price.tiers).flat_amount, NONE)
     elif price.model is Model.PACKAGE:
-        yield from packages(units, price.tiers, price.package_size, per_tier=price.package_per_tier)
+        yield from packages(units, price.tiers, price.package_size)
     elif price.model is Model.PERCENTAGE:
         for part in graduated(units, price.tiers):
             yield _slice(part.quantity, part.unit_price.scaleb(-2), part.flat_amount)
@@ -183,10 +183,8 @@ def reached(quantity: Decimal, tiers: Sequence[Tier]) -> Tier:
     return next(tier for tier in reversed(tiers) if tier.floor < quantity)
 
 
-def packages(quantity: Decimal, tiers: Sequence[Tier], size: Decimal, *, per_tier: bool) -> Iterator[PricedSlice]:
-    """Price every started package of ``size`` units; rounded up once in total, or within each tier."""
-    if not per_tier:
-        quantity = _started(quantity, size) * size
+def packages(quantity: Decimal, tiers: Sequence[Tier], size: Decimal) -> Iterator[PricedSlice]:
+    """Price every started package of ``size`` units; if tiers end with full packages, that rounds up once in total."""
     for part in graduated(quantity, tiers):
         yield _slice(_started(part.quantity, size), part.unit_price, part.flat_amount)
 

@@ -46,6 +46,7 @@ DISCOUNTS = tuples(sampled_from(["percent", "stacked", "fixed"]), sampled_from([
     )
 )
 OFFSETS = integers(0, HORIZON)
+SOON = integers(60, 160)  # so close together that changes meet in one period
 
 
 def at(offset):
@@ -58,7 +59,7 @@ def items(draw, policies=tuple(Proration), intervals=("weekly", "monthly", "quar
     paid_from = at(draw(integers(0, 60)))
     schedule = Schedule(
         grid=Grid.of(interval, draw(none() | integers(1, 31)), paid_from),
-        starts_on=at(draw(integers(0, 120))),
+        starts_on=at(draw(integers(0, 90))),
         ends_before=at(draw(none() | integers(120, HORIZON))),
         timing=draw(sampled_from(Timing)),
         paid_from=paid_from,
@@ -112,7 +113,7 @@ def run_through_changes(terms, changes):
     return terms, ledger
 
 
-@given(items(), lists(tuples(none() | OFFSETS, none(), OFFSETS), min_size=1, max_size=5))
+@given(items(), lists(tuples(none() | SOON, none(), SOON), min_size=1, max_size=5))
 @settings(max_examples=250, deadline=None)
 def test_whatever_becomes_of_its_end_the_books_come_out_as_if_it_had_been_so_from_the_start(terms, changes):
     terms, ledger = run_through_changes(terms, changes)
@@ -128,7 +129,7 @@ def test_whatever_becomes_of_its_end_the_books_come_out_as_if_it_had_been_so_fro
         assert by_period(ledger) == by_period(fresh)
 
 
-@given(items(), lists(tuples(none() | OFFSETS, none() | integers(0, 150), OFFSETS), min_size=1, max_size=5))
+@given(items(), lists(tuples(none() | SOON, none() | SOON, SOON), min_size=1, max_size=5))
 @settings(max_examples=150, deadline=None)
 def test_whatever_becomes_of_its_start_no_day_is_charged_twice_and_a_second_run_finds_nothing(terms, changes):
     run_through_changes(terms, changes)

@@ -127,6 +127,7 @@ def test_one_charge(terms, expected):
 
 def test_nothing_before_its_day():
     assert Ledger().run(item("7500", "01-10", interval="once"), "01-09") == []
+    assert Ledger().run(item("7500", "01-10", interval="once", timing=Timing.ARREARS), "01-10") != []
     assert Ledger().run(item("310", "01-01", timing=Timing.ARREARS), "01-31") == []
 
 
@@ -209,6 +210,14 @@ def test_a_shorter_stretch_brings_one_credit_per_fee_and_a_fee_without_a_day_is_
     assert ledger.total == Decimal("50.00")
     assert [due.corrects for due in ledger.rows if due.kind is Kind.CREDIT and not due.reverses] == [3, 1, 3]
     assert all(evaluate(due.trace) == due.net for due in ledger.rows)
+
+
+def test_a_credit_is_reckoned_from_the_first_charged_day_of_the_period_not_from_its_fee():
+    ledger = Ledger()
+    ledger.run(item("100", "01-01", "01-11"), "01-01")
+    ledger.run(item("100", "01-01"), "01-11")
+    assert ledger.run(item("100", "01-01", "01-16"), "01-16") == ["credit 01-16 to 02-01: -51.61"]
+    assert ledger.total == Decimal("48.39")  # 15 of 31 days
 
 
 def test_an_item_overtaken_on_its_first_day_takes_everything_back():

@@ -108,6 +108,7 @@ def test_percentage_of_a_value():
     ("units", "more", "expected", "limits"),
     [
         pytest.param(500, {"cap": Decimal(300)}, "300", [("cap", -200)], id="a cap takes off what is above"),
+        pytest.param("300.01", {"cap": Decimal(300)}, "300", [("cap", Decimal("-0.01"))], id="a cent above the cap"),
         pytest.param(3, {"minimum": Decimal(10)}, "10", [("minimum", 7)], id="a minimum adds what is missing"),
         pytest.param(50, {"minimum": Decimal(10), "cap": Decimal(300)}, "50", [], id="between the two"),
         pytest.param(120, {"free_quota": Decimal(100)}, "20", [], id="a free quota"),
