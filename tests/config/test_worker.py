@@ -1,0 +1,110 @@
+"""A worker of its own, woken through the broker, takes a bill run from its start to the mails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from config import env
+from invoicing import bill_run
+from invoicing.models import BillRun, DocumentFile, Invoice
+from tenants.models import Message
+from tests.builders import make_issuer, make_item, make_subscription, make_tenant
+from tests.smtp_server import ROOT, mail_server
+
+DAY = date(2026, 2, 1)
+DATABASE_OF_THIS_TEST = 9 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6
+
+
+def broker_url() -> str:
+    """The broker, but a corner of it where no other worker listens."""
+    url = env.broker_url()
+    if url.startswith("redis+socket://"):
+        return f"{url.partition('?')[0]}?virtual_host={DATABASE_OF_THIS_TEST}"
+    if url.startswith("redis://"):
+        return f"{url.rpartition('/')[0]}/{DATABASE_OF_THIS_TEST}"
+    return url
+
+
+@contextmanager
+def worker(environment: dict[str, str], log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "celery", "-A", "config", "worker", "--concurrency", "2", "--loglevel", "INFO"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        try:
+            yield
+            assert process.poll() is None, log.read_text()
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def wait_until(condition, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+
+
+@pytest.mark.broker
+def test_a_worker_bills_prints_and_mails(own_database, tmp_path):
+    issuer = make_issuer()
+    for _ in range(3):
+        make_item(subscription=make_subscription(tenant=make_tenant(), issuer=issuer, starts_on=DAY))
+    run = bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True)
+    wakes = Celery("test", broker=broker_url(), set_as_current=False)
+    wakes.control.purge()
+    log = tmp_path / "worker.log"
+    with mail_server(tmp_path / "smtp") as server:
+        environment = own_database.environment | {
+            "CELERY_BROKER_URL": broker_url(),
+            "EMAIL_URL": f"smtp://127.0.0.1:{server.port}",
+            "KONTOR_HOME": str(tmp_path / "home"),
+            "DJANGO_SETTINGS_MODULE": "config.settings.base",
+        }
+        with worker(environment, log):
+            for _ in range(2):  # woken twice: harmless
+                wakes.send_task("invoicing.bill", kwargs={"run_id": run.pk, "from_a_later_version": True})
+            wait_until(lambda: Message.objects.filter(state="done").count() == 3, log)
+        run.refresh_from_db()
+        assert run.state == BillRun.State.FINISHED
+        assert Invoice.objects.issued().count() == DocumentFile.objects.count() == Message.objects.count() == 3
+        assert sorted(mail["Message-ID"] for mail in server.mails) == sorted(
+            Message.objects.values_list("message_id", flat=True)
+        )
+
+
+@pytest.mark.broker
+def test_the_night_and_the_sweep_find_what_is_due(own_database, tmp_path):
+    """Nobody woke anyone: the nightly task finds the issuer, the sweep what a dead worker left."""
+    issuer = make_issuer(time_zone="Pacific/Kiritimati")
+    subscription = make_subscription(
+        tenant=make_tenant(auto_mail=False), issuer=issuer, starts_on=DAY, ends_before=date(2026, 3, 1)
+    )
+    make_item(subscription=subscription)
+    abandoned = bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True)
+    wakes = Celery("test", broker=broker_url(), set_as_current=False)
+    wakes.control.purge()
+    log = tmp_path / "worker.log"
+    environment = own_database.environment | {
+        "CELERY_BROKER_URL": broker_url(),
+        "KONTOR_HOME": str(tmp_path / "home"),
+        "DJANGO_SETTINGS_MODULE": "config.settings.base",
+    }
+    with worker(environment, log):
+        wakes.send_task("config.sweep")
+        wait_until(lambda: DocumentFile.objects.count() == 1, log)
+        abandoned.refresh_from_db()
+        assert abandoned.state == BillRun.State.FINISHED
+        wakes.send_task("config.nightly")
+        wait_until(lambda: BillRun.objects.exclude(pk=abandoned.pk).filter(state="finished").exists(), log)
+    assert Invoice.objects.count() == 1  # the night found nothing due that was not billed
