@@ -5,4 +5,4 @@ from django.utils.translation import gettext_lazy as _
 class BillingApp(AppConfig):
     name = "billing"
     default_auto_field = "django.db.models.BigAutoField"
-    verbose_name = _("Contracts")
+    verbose_name = _("Contracts and catalog")

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, ngettext
 from django_celery_beat.models import PeriodicTask
 
 from billing import charging
@@ -91,7 +91,9 @@ def drafts_card() -> Card:
         gettext("Drafts to decide"),
         figures.number(count),
         note if count else gettext("nothing waits"),
-        reverse("admin:invoicing_billrun_change", args=[run.pk]) if run else reverse("admin:invoicing_billrun_changelist"),
+        reverse("admin:invoicing_billrun_change", args=[run.pk])
+        if run
+        else reverse("admin:invoicing_billrun_changelist"),
         "look" if count else "ok",
         "draft",
     )
@@ -106,7 +108,9 @@ def parked_card() -> Card:
         gettext("Parked payers"),
         figures.number(count),
         gettext("could not be billed in the last run") if count else gettext("everybody was billed"),
-        f"{reverse('admin:invoicing_billrun_change', args=[run])}#parked" if run else reverse("admin:invoicing_billrun_changelist"),
+        f"{reverse('admin:invoicing_billrun_change', args=[run])}#parked"
+        if run
+        else reverse("admin:invoicing_billrun_changelist"),
         "act" if count else "ok",
         "person_alert",
     )
@@ -114,16 +118,22 @@ def parked_card() -> Card:
 
 def overdue_card(today: date) -> Card:
     overdue = with_open_amount(OpenItem.objects.filter(due_on__lt=today)).filter(open_amount__gt=0).order_by()
-    sums = list(overdue.values_list("currency").annotate(Sum("open_amount"), Count("pk")).order_by("-pk__count"))
+    sums = list(overdue.values_list("currency").annotate(left=Sum("open_amount"), count=Count("pk")).order_by("-count"))
     count = sum(row[2] for row in sums)
     return Card(
         gettext("Overdue"),
-        " · ".join(figures.money(amount, currency) for currency, amount, _count in sums[:3]) or figures.money(Decimal(0), "EUR"),
-        gettext("%(count)s open items are overdue") % {"count": figures.number(count)},
+        figures.money(sums[0][1], sums[0][0]) if sums else figures.EMPTY,
+        " · ".join([*(figures.money(amount, currency) for currency, amount, _count in sums[1:4]), overdue_text(count)]),
         f"{reverse('admin:invoicing_openitem_changelist')}?state=overdue",
         "look" if count else "ok",
         "pending_actions",
     )
+
+
+def overdue_text(count: int) -> str:
+    if not count:
+        return gettext("nothing is overdue")
+    return ngettext("%(count)s open item", "%(count)s open items", count) % {"count": figures.number(count)}
 
 
 def messages_card() -> Card:
@@ -139,7 +149,9 @@ def messages_card() -> Card:
         gettext("Messages in trouble"),
         figures.number(count),
         note if count else gettext("everything was sent"),
-        f"{reverse('admin:tenants_message_changelist')}?state__exact={state.value}" if count else reverse("admin:tenants_message_changelist"),
+        f"{reverse('admin:tenants_message_changelist')}?state__exact={state.value}"
+        if count
+        else reverse("admin:tenants_message_changelist"),
         "act" if count else "ok",
         "mark_email_unread",
     )
@@ -152,10 +164,10 @@ def last_runs() -> list[dict[str, Any]]:
         .order_by()
         .values_list("run_id")
         .annotate(
-            Count("pk"),
-            Count("pk", filter=Q(state=Outcome.State.PENDING)),
-            Count("pk", filter=Q(state=Outcome.State.PARKED)),
-            Sum("documents"),
+            payers=Count("pk"),
+            pending=Count("pk", filter=Q(state=Outcome.State.PENDING)),
+            parked=Count("pk", filter=Q(state=Outcome.State.PARKED)),
+            made=Sum("documents"),
         )
     )
     counts = {row[0]: row[1:] for row in rows}
@@ -179,8 +191,10 @@ def last_runs() -> list[dict[str, Any]]:
 def revenue(today: date) -> dict[str, Any]:
     """Net of issued documents by month of their date, in the currency that has most of them."""
     first = months_before(today.replace(day=1), MONTHS - 1)
-    issued = Invoice.objects.issued().filter(issued_on__gte=first, issued_on__lte=months_before(today.replace(day=1), -1))
-    currencies = list(issued.order_by().values_list("currency").annotate(Count("pk")).order_by("-pk__count"))
+    issued = Invoice.objects.issued().filter(
+        issued_on__gte=first, issued_on__lte=months_before(today.replace(day=1), -1)
+    )
+    currencies = list(issued.order_by().values_list("currency").annotate(count=Count("pk")).order_by("-count"))
     if not currencies:
         return {}
     currency = currencies[0][0]
@@ -221,7 +235,11 @@ def months_before(first_of_month: date, months: int) -> date:
 
 
 def timetable() -> list[dict[str, Any]]:
-    tasks = PeriodicTask.objects.filter(enabled=True).exclude(task__startswith="celery.").select_related("crontab", "interval")
+    tasks = (
+        PeriodicTask.objects.filter(enabled=True)
+        .exclude(task__startswith="celery.")
+        .select_related("crontab", "interval")
+    )
     return [
         {
             "name": task.name,
@@ -254,15 +272,20 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
     user = request.user
     if not user.has_perm("tenants.view_tenant"):
         raise PermissionDenied
-    tenant = get_object_or_404(Tenant.objects.select_related("parent", "contracting_party", "invoice_to", "pay_by"), pk=key)
+    tenant = get_object_or_404(
+        Tenant.objects.select_related("parent", "contracting_party", "invoice_to", "pay_by"), pk=key
+    )
     today = timezone.localdate()
     context = {
         **admin.site.each_context(request),
         "title": tenant.name,
+        "opts": Tenant._meta,
+        "original": tenant,
         "tenant": tenant,
         "status": (tenant.get_status_display(), STATUS_COLOURS[Tenant.Status(tenant.status)]),
         "line": list(tenant.get_ancestors()),
-        "below": list(tenant.get_children().order_by("sort_name")[:50]),
+        "below": list(tenant.get_children().order_by("sort_name")[:15]),
+        "below_count": tenant.get_descendant_count(),
         "recipient": tenant.invoice_to or tenant,
         "payer": tenant.pay_by or tenant,
         "settings": settings_table(tenant),
@@ -293,7 +316,7 @@ def contracts(tenant: Tenant, today: date) -> list[dict[str, Any]]:
 
 
 def next_charges(subscriptions: Sequence[Subscription], today: date) -> dict[int, tuple[date, Decimal]] | None:
-    """Per contract: the day on which its next charges fall due, and their net sum. ``None`` if it cannot be reckoned now."""
+    """Per contract: the day on which its next charges fall due, and their net. ``None`` if it cannot be reckoned now."""
     payers: dict[int, set[int]] = {}
     for subscription in subscriptions:
         payers.setdefault(subscription.issuer_id, set()).add(subscription.tenant.pay_by_id or subscription.tenant_id)
@@ -308,7 +331,9 @@ def next_charges(subscriptions: Sequence[Subscription], today: date) -> dict[int
             return None
         for charge in proposal.charges:
             contract = charge.position.contract.key
-            is_late = charge.position.terms.schedule.timing is Timing.ARREARS and not charge.position.terms.schedule.once
+            is_late = (
+                charge.position.terms.schedule.timing is Timing.ARREARS and not charge.position.terms.schedule.once
+            )
             due_on = charge.due.period.end if is_late else charge.due.period.start
             day, net = following.get(contract, (due_on, Decimal(0)))
             if due_on == day:

@@ -5,4 +5,4 @@ from django.utils.translation import gettext_lazy as _
 class InvoicingApp(AppConfig):
     name = "invoicing"
     default_auto_field = "django.db.models.BigAutoField"
-    verbose_name = _("Invoices")
+    verbose_name = _("Documents and books")

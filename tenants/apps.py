@@ -5,4 +5,4 @@ from django.utils.translation import gettext_lazy as _
 class TenantsApp(AppConfig):
     name = "tenants"
     default_auto_field = "django.db.models.BigAutoField"
-    verbose_name = _("Accounts")
+    verbose_name = _("Customers")

@@ -160,8 +160,24 @@ class TierInline(RowsInline):
     model = Tier
     formset = TierFormSet
     fields = ["up_to", "unit_price", "flat_amount"]
+    readonly_fields = ["up_to_shown", "unit_price_shown", "flat_amount_shown"]
     extra = 1
     tab = False
+
+    def get_fields(self, request: HttpRequest, obj: Price | None = None) -> Any:
+        return self.readonly_fields if is_charged(obj) else self.fields
+
+    @display(description=_("up to (inclusive)"))
+    def up_to_shown(self, tier: Tier) -> SafeString:
+        return figures.figure_cell("∞" if tier.up_to is None else figures.number(tier.up_to))
+
+    @display(description=_("unit price"))
+    def unit_price_shown(self, tier: Tier) -> SafeString:
+        return figures.figure_cell(figures.unit_price(tier.unit_price, tier.price.currency))
+
+    @display(description=_("flat amount"))
+    def flat_amount_shown(self, tier: Tier) -> SafeString:
+        return figures.money_cell(tier.flat_amount, tier.price.currency)
 
     def get_extra(self, request: HttpRequest, obj: Price | None = None, **kwargs: Any) -> int:
         return 1 if obj is None else 0
@@ -218,29 +234,31 @@ class PriceAdmin(MasterAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Price | None = None) -> Any:
         if is_charged(obj):
-            return [
-                "product",
-                "price_class",
-                "currency",
-                "model",
-                "package_size",
-                "free_quantity",
-                "minimum",
-                "cap",
-                "starts_on",
-            ]
+            return ["product", "price_class", "currency", "model", "bounds", "starts_on"]
         return super().get_readonly_fields(request, obj)
+
+    @display(description=_("bounds"))
+    def bounds(self, price: Price) -> str:
+        """Package size, free quantity, minimum and maximum, as far as the price has them."""
+        named = [
+            (field.verbose_name, getattr(price, field.name))
+            for field in price._meta.fields
+            if field.name in ("package_size", "free_quantity", "minimum", "cap")
+        ]
+        return ", ".join(f"{name} {figures.number(value)}" for name, value in named if value) or figures.EMPTY
 
     def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
         """With the reason why a price that was charged is closed."""
-        fieldsets = super().get_fieldsets(request, obj)
         if not is_charged(obj):
-            return fieldsets
+            return super().get_fieldsets(request, obj)
         reason = _(
             "Contracts were charged by this price, so its figures stay as they are. For new figures set its end and"
             " add a price that begins on that day."
         )
-        return [(None, {**fieldsets[0][1], "description": reason}), *fieldsets[1:]]
+        return [
+            (None, {"fields": [("product", "price_class", "currency"), ("model", "bounds")], "description": reason}),
+            (_("Validity"), {"fields": [("starts_on", "ends_before")]}),
+        ]
 
 
 @admin.register(Discount)

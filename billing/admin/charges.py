@@ -58,13 +58,13 @@ class ChargeAdmin(RecordAdmin):
     def account(self, charge: Charge) -> str:
         return str(charge.item.subscription.tenant)
 
-    @display(description=_("kind"), label={"fee": "success", "credit": "warning", "reversed": "danger"})
-    def sort(self, charge: Charge) -> tuple[str, str]:
+    @display(description=_("kind"))
+    def sort(self, charge: Charge) -> SafeString:
         if charge.reversed_by_id:
-            return "reversed", str(_("reversed"))
+            return figures.badge(_("reversed"), "danger")
         if charge.reverses_id:
-            return "reversed", str(_("reversal"))
-        return charge.kind, charge.get_kind_display()
+            return figures.badge(_("reversal"), "danger")
+        return figures.badge(charge.get_kind_display(), "success" if charge.kind == Charge.Kind.FEE else "warning")
 
     @display(description=_("quantity"))
     def quantity_shown(self, charge: Charge) -> SafeString:

@@ -167,8 +167,8 @@ class SubscriptionAdmin(MasterAdmin):
         if not is_charged(obj):
             return fieldsets
         reason = _(
-            "This contract has been charged. What its charges rest on can no longer be changed; set the end of a position and"
-            " add a new one, or end the contract."
+            "This contract has been charged. What its charges rest on can no longer be changed; set the end of a"
+            " position and add a new one, or end the contract."
         )
         return [(None, {**fieldsets[0][1], "description": reason}), *fieldsets[1:]]
 

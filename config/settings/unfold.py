@@ -105,6 +105,9 @@ UNFOLD = {
     "SHOW_LANGUAGES": True,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "6px",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("kontor/icon.svg")},
+    ],
     "STYLES": [lambda request: static("kontor/kontor.css")],
     "SCRIPTS": [lambda request: static("kontor/kontor.js")],
     "DASHBOARD_CALLBACK": "config.cockpit.overview",

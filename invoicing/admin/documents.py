@@ -26,7 +26,7 @@ from invoicing.models import Delivery, DocumentFile, Invoice, Line, VatShare
 from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
 from tenants.admin import figures
-from tenants.admin.activities import INTENT_COLOURS
+from tenants.admin.activities import intent_badge
 from tenants.admin.base import RecordAdmin, RecordInline
 
 STATE_COLOURS = {
@@ -108,11 +108,11 @@ class DeliveryInline(RecordInline):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         return super().get_queryset(request).select_related("message")
 
-    @display(description=_("state"), label=INTENT_COLOURS)
-    def progress(self, delivery: Delivery) -> tuple[str, str]:
+    @display(description=_("state"))
+    def progress(self, delivery: Delivery) -> SafeString:
         if delivery.message is None:
-            return "", gettext("not sent")
-        return delivery.message.state, delivery.message.get_state_display()
+            return figures.badge(gettext("not sent"))
+        return intent_badge(delivery.message)
 
     @display(description=_("sent at"))
     def sent(self, delivery: Delivery) -> Any:
@@ -156,9 +156,9 @@ class InvoiceAdmin(RecordAdmin):
     def sort(self, invoice: Invoice) -> str:
         return invoice.get_kind_display()
 
-    @display(description=_("state"), label=STATE_COLOURS)
-    def progress(self, invoice: Invoice) -> tuple[str, str]:
-        return invoice.state, invoice.get_state_display()
+    @display(description=_("state"))
+    def progress(self, invoice: Invoice) -> SafeString:
+        return figures.badge(invoice.get_state_display(), STATE_COLOURS[Invoice.State(invoice.state)])
 
     @display(description=_("net"))
     def net_shown(self, invoice: Invoice) -> SafeString:
@@ -272,7 +272,11 @@ def booking_of(invoice: Invoice) -> dict[str, Any]:
             "entry": entry,
             "booked_on": figures.day(entry.booked_on),
             "postings": [
-                (posting.account, figures.money(posting.amount.amount, posting.currency), posting.amount.amount < 0)
+                (
+                    posting.account,
+                    figures.money(abs(posting.amount.amount), posting.currency),
+                    posting.amount.amount < 0,
+                )
                 for posting in entry.postings.select_related("account")
             ],
         }

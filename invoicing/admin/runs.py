@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django import forms
@@ -36,6 +37,15 @@ from tenants.models import Issuer, Tenant
 
 PER_PAGE = 50
 SIZES = (Decimal(0), Decimal(50), Decimal(200), Decimal(1000), Decimal(5000))  # net amounts from which a bar counts
+
+
+OUTCOME_COLOURS = {
+    Outcome.State.PENDING: "info",
+    Outcome.State.PROPOSED: "info",
+    Outcome.State.ISSUED: "success",
+    Outcome.State.PARKED: "danger",
+    Outcome.State.SKIPPED: "warning",
+}
 
 
 class StartForm(forms.Form):
@@ -163,7 +173,12 @@ class BillRunAdmin(RecordAdmin):
             worked, run = self.call(request, self.start, by=request.user, **form.cleaned_data)
             if worked:
                 return HttpResponseRedirect(reverse("admin:invoicing_billrun_change", args=[run.pk]))
-        context = {**self.admin_site.each_context(request), "title": gettext("Start a bill run"), "form": form}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Start a bill run"),
+            "opts": self.opts,
+            "form": form,
+        }
         return TemplateResponse(request, "invoicing/admin/start_run.html", context)
 
     def start(self, *, issues_by_itself: bool = False, **chosen: Any) -> BillRun:
@@ -191,6 +206,8 @@ class BillRunAdmin(RecordAdmin):
         context = {
             **self.admin_site.each_context(request),
             **self.page(request, run),
+            "opts": self.opts,
+            "original": run,
             "title": gettext("Bill run of %(day)s") % {"day": figures.day(run.issue_on)},
         }
         return TemplateResponse(request, "invoicing/admin/run.html", context)
@@ -401,22 +418,21 @@ def state_counts(totals: list[review.Total]) -> dict[str, int]:
 
 def sizes(run: BillRun) -> list[dict[str, Any]]:
     """How many documents there are of each size, for the bars. Sizes count in the document's own currency."""
-    bounds = [*SIZES, None]
+    bounds = (*SIZES, None)
     counts = (
         Invoice.objects.filter(run=run)
         .exclude(state=Invoice.State.CLOSED)
         .aggregate(
             **{
                 f"size{n}": Count("pk", filter=Q(net__gte=low) & (Q(net__lt=high) if high is not None else Q()))
-                for n, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))
+                for n, (low, high) in enumerate(pairwise(bounds))
             },
             credits=Count("pk", filter=Q(net__lt=0)),
             largest=Max("net"),
         )
     )
     bars = [
-        {"label": size_label(low, high), "count": counts[f"size{n}"]}
-        for n, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))
+        {"label": size_label(low, high), "count": counts[f"size{n}"]} for n, (low, high) in enumerate(pairwise(bounds))
     ]
     if counts["credits"]:
         bars.insert(0, {"label": gettext("credits"), "count": counts["credits"]})
@@ -492,10 +508,6 @@ class OutcomeAdmin(RecordAdmin):
     search_help_text = _("Account")
     ordering = ["-run_id", "payer_id"]
 
-    @display(
-        description=_("outcome"),
-        ordering="state",
-        label={"pending": "info", "proposed": "info", "issued": "success", "parked": "danger", "skipped": "warning"},
-    )
-    def result(self, outcome: Outcome) -> tuple[str, str]:
-        return outcome.state, outcome.get_state_display()
+    @display(description=_("outcome"), ordering="state")
+    def result(self, outcome: Outcome) -> SafeString:
+        return figures.badge(outcome.get_state_display(), OUTCOME_COLOURS.get(Outcome.State(outcome.state), ""))

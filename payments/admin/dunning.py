@@ -33,7 +33,7 @@ from payments.models import (
 )
 from tenants import files
 from tenants.admin import figures
-from tenants.admin.activities import INTENT_COLOURS
+from tenants.admin.activities import intent_badge
 from tenants.admin.base import MasterAdmin, RecordAdmin, RecordInline, RowsInline
 from tenants.models import Issuer
 
@@ -127,7 +127,12 @@ class DunningRunAdmin(RecordAdmin):
             if worked:
                 self.message_user(request, gettext("The dunning run is done."), messages.SUCCESS)
                 return HttpResponseRedirect(reverse("admin:payments_dunningrun_change", args=[run.pk]))
-        context = {**self.admin_site.each_context(request), "title": gettext("Start a dunning run"), "form": form}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Start a dunning run"),
+            "opts": self.opts,
+            "form": form,
+        }
         return TemplateResponse(request, "invoicing/admin/start_run.html", context)
 
 
@@ -162,9 +167,9 @@ class LetterDeliveryInline(RecordInline):
     def get_queryset(self, request: HttpRequest) -> QuerySet[LetterDelivery]:
         return super().get_queryset(request).select_related("message")
 
-    @display(description=_("state"), label=INTENT_COLOURS)
-    def progress(self, delivery: LetterDelivery) -> tuple[str, str]:
-        return delivery.message.state, delivery.message.get_state_display()
+    @display(description=_("state"))
+    def progress(self, delivery: LetterDelivery) -> SafeString:
+        return intent_badge(delivery.message)
 
     @display(description=_("sent at"))
     def sent(self, delivery: LetterDelivery) -> Any:
@@ -198,9 +203,9 @@ class LetterAdmin(RecordAdmin):
     fields = [("payer", "stage"), ("sent_on", "pay_by"), ("total_shown", "pdf")]
     readonly_fields = ["stage", "total_shown", "pdf"]
 
-    @display(description=_("level"), ordering="level", label=LEVEL_COLOURS)
-    def stage(self, letter: Letter) -> tuple[int, str]:
-        return letter.level, gettext("level %d") % letter.level
+    @display(description=_("level"), ordering="level")
+    def stage(self, letter: Letter) -> SafeString:
+        return figures.badge(gettext("level %d") % letter.level, LEVEL_COLOURS[letter.level])
 
     @display(description=_("total"))
     def total_shown(self, letter: Letter) -> SafeString:
@@ -224,7 +229,7 @@ class LetterAdmin(RecordAdmin):
         """The letter as it was sent."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        letter = get_object_or_404(Letter.objects.select_related("file").exclude(file=None), pk=object_id)
+        letter: Letter = get_object_or_404(Letter.objects.select_related("file").exclude(file=None), pk=object_id)
         response = HttpResponse(files.read(letter.file), content_type="application/pdf")
         response["Content-Disposition"] = f'inline; filename="{letter.sent_on.isoformat()}-{letter.pk}.pdf"'
         response["Cache-Control"] = "no-store"

@@ -17,6 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from tenants import responsibility, vat_id
+from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, RecordInline, RowsInline
 from tenants.models import Contact, Issuer, Tenant, VatCheck
 
@@ -108,9 +109,9 @@ class TenantAdmin(MasterAdmin):
             tenant.name,
         )
 
-    @display(description=_("status"), label=STATUS_COLOURS, ordering="status")
-    def state(self, tenant: Tenant) -> tuple[str, str]:
-        return tenant.status, tenant.get_status_display()
+    @display(description=_("status"), ordering="status")
+    def state(self, tenant: Tenant) -> SafeString:
+        return figures.badge(tenant.get_status_display(), STATUS_COLOURS[Tenant.Status(tenant.status)])
 
     @display(description=_("in force"))
     def settings_in_force(self, tenant: Tenant) -> SafeString:
@@ -153,7 +154,8 @@ def settings_table(tenant: Tenant) -> SafeString:
         for name, setting in responsibility.origins(tenant, issuer).items()
     ]
     return format_html(
-        '<table class="k-table k-narrow"><thead><tr><th>{}</th><th>{}</th><th>{}</th></tr></thead><tbody>{}</tbody></table>',
+        '<table class="k-table k-narrow"><thead><tr><th>{}</th><th>{}</th><th>{}</th></tr></thead>'
+        "<tbody>{}</tbody></table>",
         gettext("setting"),
         gettext("in force"),
         gettext("from"),

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
+from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
 from tenants.models import Activity, Intent, Message
 
@@ -27,6 +28,10 @@ INTENT_COLOURS = {
 }
 ACTIONS = [("insert", _("added")), ("update", _("changed")), ("delete", _("deleted"))]
 ACTION_COLOURS = {"insert": "success", "update": "info", "delete": "danger"}
+
+
+def intent_badge(intent: Intent) -> SafeString:
+    return figures.badge(intent.get_state_display(), INTENT_COLOURS[Intent.State(intent.state)])
 
 
 @cache
@@ -105,9 +110,11 @@ class ActivityAdmin(RecordAdmin):
         model = models_by_table().get(activity.table)
         return str(model._meta.verbose_name) if model else activity.table
 
-    @display(description=_("action"), label=ACTION_COLOURS)
-    def done(self, activity: Activity) -> tuple[str, str]:
-        return activity.action, str(dict(ACTIONS).get(activity.action, activity.action))
+    @display(description=_("action"))
+    def done(self, activity: Activity) -> SafeString:
+        return figures.badge(
+            dict(ACTIONS).get(activity.action, activity.action), ACTION_COLOURS.get(activity.action, "")
+        )
 
     @display(description=_("changes"))
     def summary(self, activity: Activity) -> SafeString:
@@ -151,6 +158,6 @@ class MessageAdmin(RecordAdmin):
     ]
     readonly_fields = ["progress"]
 
-    @display(description=_("state"), label=INTENT_COLOURS, ordering="state")
-    def progress(self, message: Message) -> tuple[str, str]:
-        return message.state, message.get_state_display()
+    @display(description=_("state"), ordering="state")
+    def progress(self, message: Message) -> SafeString:
+        return intent_badge(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget
 
 from tenants.admin.numbers import NumberField, NumberInput
@@ -44,7 +46,7 @@ def refusal_of(error: DatabaseError) -> str | None:
 
 
 class CappedPaginator(Paginator):
-    """Counts to a bound and no further: nobody turns to page 2,000, and counting a million rows is most of the page's time."""
+    """Counts to a bound and no further: nobody turns to page 2,000, and counting takes most of the time."""
 
     BOUND = 10_000
     template_name = "admin/pagination_capped.html"
@@ -59,12 +61,27 @@ class CappedPaginator(Paginator):
         return self.count > self.BOUND
 
 
+class QuietChangeList(ChangeList):
+    """Says how many rows a search left, and nothing where it left all: the full count is never asked for."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not (self.query or self.has_active_filters):
+            self.full_result_count = self.result_count
+
+
+NOWHERE = {"EU", "EZ", "UN", "XA", "XB", "ZZ"}
+
+
 def country_choices() -> list[tuple[str, str]]:
-    names = Locale.parse(get_language() or "en").territories
-    codes = [
-        code for code in names if len(code) == 2 and code.isalpha() and code not in ("ZZ", "EU", "EZ", "UN", "XA", "XB")
+    """Countries by name in the active language; without the codes that stand for no country."""
+    names = {str(code): str(name) for code, name in Locale.parse(get_language() or "en").territories.items()}
+    choices = [
+        (code, f"{name} ({code})")
+        for code, name in names.items()
+        if re.fullmatch("[A-Z]{2}", code) and code not in NOWHERE
     ]
-    return sorted(((code, f"{names[code]} ({code})") for code in codes), key=lambda choice: choice[1].casefold())
+    return sorted(choices, key=lambda choice: choice[1].casefold())
 
 
 # Columns that hold a code out of a list the table does not know; what a record has already stays selectable.
@@ -82,10 +99,14 @@ class MasterForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.NullBooleanSelect):
+                unknown, *known = field.widget.choices
+                field.widget.choices = [(unknown[0], _("inherited or none")), *known]
         for name, choices in CODES.items():
-            field = self.fields.get(name)
-            if field is None:
+            if name not in self.fields:
                 continue
+            field = self.fields[name]
             offered = list(choices())
             held = self.initial.get(name) or getattr(self.instance, name, "")
             if held and held not in dict(offered):
@@ -96,17 +117,20 @@ class MasterForm(forms.ModelForm):
             field.widget = widget(choices=offered)
 
 
+NUMBERS: dict[Any, Any] = {models.DecimalField: {"form_class": NumberField, "widget": NumberInput}}
+
+
 class Screen(ModelAdmin):
     """What lists and forms have in common, whether they change anything or only show it."""
 
-    formfield_overrides = {models.DecimalField: {"form_class": NumberField, "widget": NumberInput}}
+    formfield_overrides = NUMBERS
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
     paginator = CappedPaginator
     list_filter_submit = True
     list_filter_sheet = True
-    compressed_fields = True
+    compressed_fields = False
     warn_unsaved_form = True
     save_on_top = False
     # Foreign keys to accounts that a search looks through, too. Joined in one condition with OR, no index would serve;
@@ -127,6 +151,9 @@ class Screen(ModelAdmin):
         for lookup in self.get_search_fields(request):
             condition |= Q(**{lookup: term})
         return queryset.filter(condition), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return QuietChangeList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without "delete selected": it would go past the account tree's lock, and is never what was meant."""
@@ -149,7 +176,7 @@ class Screen(ModelAdmin):
         return self.on_record(request, lambda: super(Screen, self).delete_view(request, object_id, extra_context))
 
     def on_record(self, request: HttpRequest, view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-        """Run ``view`` so that the activity record names the user; a refusal becomes a message, and nothing is changed."""
+        """Run ``view`` so that the activity record names the user; a refusal becomes a message and changes nothing."""
         if request.method != "POST":
             return view()
         try:
@@ -231,7 +258,7 @@ class RecordAdmin(Screen):
         return False, None
 
     def each(self, request: HttpRequest, queryset: Iterable[Any], station: Callable[..., Any], **named: Any) -> int:
-        """Call ``station`` for each row, a transaction each; a refusal is a message that names its row. How many went through."""
+        """Call ``station`` for each row, a transaction each; a refusal names its row. Returns how many went through."""
         done = 0
         for record in queryset:
             try:
@@ -254,7 +281,7 @@ class RecordAdmin(Screen):
 class RowsInline(TabularInline):
     """Rows that are edited on their owner's page."""
 
-    formfield_overrides = {models.DecimalField: {"form_class": NumberField, "widget": NumberInput}}
+    formfield_overrides = NUMBERS
     form = MasterForm
     extra = 0
     tab = True

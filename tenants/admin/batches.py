@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from tenants.admin import figures
 from tenants.admin.activities import shortened, shown_value
 from tenants.admin.base import RecordAdmin
 from tenants.models import ImportBatch, ImportRow
@@ -42,9 +43,9 @@ class ImportBatchAdmin(RecordAdmin):
     ]
     readonly_fields = ["progress", "counted", "read_as"]
 
-    @display(description=_("state"), label=BATCH_COLOURS, ordering="state")
-    def progress(self, batch: ImportBatch) -> tuple[str, str]:
-        return batch.state, batch.get_state_display()
+    @display(description=_("state"), ordering="state")
+    def progress(self, batch: ImportBatch) -> SafeString:
+        return figures.badge(batch.get_state_display(), BATCH_COLOURS[ImportBatch.State(batch.state)])
 
     @display(description=_("rows"))
     def counted(self, batch: ImportBatch) -> str:
@@ -69,9 +70,11 @@ class ImportRowAdmin(RecordAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup in ("batch", "batch__id__exact") or super().lookup_allowed(lookup, value, request)
 
-    @display(description=_("state"), label=ROW_COLOURS, ordering="state")
-    def progress(self, row: ImportRow) -> tuple[str, str]:
-        return row.state, row.get_state_display()
+    @display(description=_("state"), ordering="state")
+    def progress(self, row: ImportRow) -> SafeString:
+        return figures.badge(
+            row.get_state_display() or figures.EMPTY, ROW_COLOURS[ImportRow.State(row.state)] if row.state else ""
+        )
 
     @display(description=_("changes"))
     def changed(self, row: ImportRow) -> SafeString:

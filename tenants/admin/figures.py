@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from babel.numbers import format_currency, format_decimal
 from django.utils.formats import date_format
@@ -44,3 +45,8 @@ def money_cell(amount: Decimal | None, currency: str) -> SafeString:
 
 def figure_cell(figure: str) -> SafeString:
     return format_html('<span class="k-amount">{}</span>', figure)
+
+
+def badge(text: Any, colour: str = "") -> SafeString:
+    """A state as a coloured word: success, info, primary, warning, danger, or none. The same in lists and on pages."""
+    return format_html('<span class="k-badge k-badge-{}">{}</span>', colour or "plain", text)

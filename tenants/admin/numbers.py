@@ -28,14 +28,14 @@ def typed(number: Decimal) -> str:
 
 
 class NumberInput(UnfoldAdminTextInputWidget):
-    """A text field with a figures keyboard: browsers' own number fields follow the browser's language, not the page's."""
+    """A text field with a figures keyboard: a browser's own number field follows its language, not the page's."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs={"inputmode": "decimal", "autocomplete": "off", **(attrs or {})})
 
 
 class NumberField(forms.DecimalField):
-    """A decimal in the active language. Grouping, exponents, NaN and the other language's sign are refused, never guessed.
+    """A decimal in the active language. Grouping, exponents, NaN and the other language's sign are refused.
 
     Django's own field reads "0.125" as 125 in German if localized, and rejects "1234,56" if not.
     """
@@ -50,7 +50,7 @@ class NumberField(forms.DecimalField):
         options["localize"] = False
         super().__init__(**options)
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
         if value in self.empty_values:
             return None
         if isinstance(value, Decimal):
