@@ -316,7 +316,7 @@ def contracts(tenant: Tenant, today: date) -> list[dict[str, Any]]:
 
 
 def next_charges(subscriptions: Sequence[Subscription], today: date) -> dict[int, tuple[date, Decimal]] | None:
-    """Per contract: the day on which its next charges fall due, and their net. ``None`` if it cannot be reckoned now."""
+    """Per contract: the day its next charges fall due, and their net; ``None`` if it cannot be reckoned now."""
     payers: dict[int, set[int]] = {}
     for subscription in subscriptions:
         payers.setdefault(subscription.issuer_id, set()).add(subscription.tenant.pay_by_id or subscription.tenant_id)

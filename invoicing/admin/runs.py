@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
+from itertools import zip_longest
 from typing import Any
 
 from django import forms
@@ -418,21 +418,21 @@ def state_counts(totals: list[review.Total]) -> dict[str, int]:
 
 def sizes(run: BillRun) -> list[dict[str, Any]]:
     """How many documents there are of each size, for the bars. Sizes count in the document's own currency."""
-    bounds = (*SIZES, None)
+    bounds = list(zip_longest(SIZES, SIZES[1:]))
     counts = (
         Invoice.objects.filter(run=run)
         .exclude(state=Invoice.State.CLOSED)
         .aggregate(
             **{
                 f"size{n}": Count("pk", filter=Q(net__gte=low) & (Q(net__lt=high) if high is not None else Q()))
-                for n, (low, high) in enumerate(pairwise(bounds))
+                for n, (low, high) in enumerate(bounds)
             },
             credits=Count("pk", filter=Q(net__lt=0)),
             largest=Max("net"),
         )
     )
     bars = [
-        {"label": size_label(low, high), "count": counts[f"size{n}"]} for n, (low, high) in enumerate(pairwise(bounds))
+        {"label": size_label(low, high), "count": counts[f"size{n}"]} for n, (low, high) in enumerate(bounds)
     ]
     if counts["credits"]:
         bars.insert(0, {"label": gettext("credits"), "count": counts["credits"]})

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -229,7 +229,9 @@ class LetterAdmin(RecordAdmin):
         """The letter as it was sent."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        letter: Letter = get_object_or_404(Letter.objects.select_related("file").exclude(file=None), pk=object_id)
+        letter: Letter = get_object_or_404(Letter.objects.select_related("file"), pk=object_id)
+        if letter.file is None:
+            raise Http404
         response = HttpResponse(files.read(letter.file), content_type="application/pdf")
         response["Content-Disposition"] = f'inline; filename="{letter.sent_on.isoformat()}-{letter.pk}.pdf"'
         response["Cache-Control"] = "no-store"

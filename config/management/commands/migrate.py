@@ -1,4 +1,4 @@
-"""Django's migrate, run by the owner of the tables, who then lets the application's role at them."""
+"""Django's migrate, by the owner of the tables, who then lets the application's role at them and makes our groups."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from config.rights import ensure_roles
 from config.roles import grant_to_application
 
 
@@ -21,3 +22,5 @@ class Command(migrate.Command):
         if not (options["plan"] or options["check_unapplied"]):
             application = connections[DEFAULT_DB_ALIAS].settings_dict["USER"]
             grant_to_application(connections[options["database"]], application)
+            if not options["app_label"]:
+                ensure_roles(options["database"])
