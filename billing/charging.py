@@ -28,6 +28,7 @@ from tenants.copying import copy_rows, new_keys, table_of
 from tenants.errors import OperatorError
 
 CHARGES = table_of(Charge)
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Unbillable(OperatorError):
@@ -115,14 +116,14 @@ def write(proposal: Proposal) -> None:
         due = charge.due
         trace = traces.get(id(due.trace))
         if trace is None:
-            trace = traces[id(due.trace)] = json.dumps(due.trace, ensure_ascii=False, separators=(",", ":"))
+            trace = traces[id(due.trace)] = _as_json(due.trace)
         if due.reverses is not None:
             reversed_by.append((due.reverses, key))
         rows.append(
             (
                 key,
                 due.item,
-                due.kind.value,
+                due.kind,
                 due.period.start,
                 due.period.end,
                 due.quantity,

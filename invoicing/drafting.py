@@ -169,7 +169,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
     for draft, key in zip(drafts, keys[INVOICES], strict=True):
         draft.key = key
         total = draft.totals
-        currency = draft.currency
+        currency, case = draft.currency, draft.case.value
         invoices.append(
             (
                 key,
@@ -185,7 +185,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                 currency,
                 draft.collection,
                 draft.po_number,
-                draft.case.value,
+                case,
                 total.net,
                 total.vat,
                 total.gross,
@@ -212,7 +212,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                     line.unit,
                     due.period.start,
                     due.period.end,
-                    draft.case.value,
+                    case,
                     line.rate,
                     currency,
                     due.net,
@@ -286,7 +286,8 @@ def _draft(
     charges.sort(key=_printed_order(facts))
     sections = _sections(charges, recipient, facts)
     place = {section.tenant: position for position, section in enumerate(sections, 1)}
-    details: dict[tuple[int, int], str] = {}
+    known: dict[int, dict[str, Any]] = {}
+    details: dict[int, str] = {}
     lines = []
     for charge in charges:
         name_de, name_en, unit, tax_category, _reference = facts.products[charge.position.product]
@@ -301,7 +302,7 @@ def _draft(
                 name_de if language == "de" else name_en,
                 unit,
                 rate,
-                _details(charge, facts, details, language, issue_on),
+                _details(charge, facts, known, details, language, issue_on),
             )
         )
     total = totals([(case, line.rate, line.charge.due.net) for line in lines], places_of(currency))
@@ -346,25 +347,35 @@ def _sections(charges: Iterable[Proposed], recipient: Account, facts: Facts) -> 
     return [DraftSection(tenant, facts.accounts[tenant].name, net) for tenant, net in nets.items()]
 
 
-def _details(charge: Proposed, facts: Facts, known: dict[tuple[int, int], str], language: str, issue_on: date) -> str:
-    """What a line says beyond its own columns, as it was on the invoice date; equal for all charges of an item."""
-    contract = charge.position.contract
-    key = (contract.key, charge.position.terms.key)
+def _details(
+    charge: Proposed,
+    facts: Facts,
+    contracts: dict[int, dict[str, Any]],
+    known: dict[int, str],
+    language: str,
+    issue_on: date,
+) -> str:
+    """What a line says beyond its own columns, as it was on the invoice date; equal for most charges of an item."""
+    contract, item = charge.position.contract, charge.position.terms.key
     named = charge.due.trace.get("discounts")
     corrected = charge.due.corrects or charge.due.reverses
-    text = known.get(key)
-    if text is None or named or corrected:
-        details = contract_details(contract, issue_on) | {
-            "product": facts.products[charge.position.product][4],
-            "interval": charge.position.interval,
-        }
-        if named:
-            details["discounts"] = {step[3]: facts.discounts[step[3]][language != "de"] for step in named}
-        if corrected:
-            details["corrects"] = facts.originals[corrected]
-        text = content.canonical_json(details)
-        if not (named or corrected):
-            known[key] = text
+    if not (named or corrected) and item in known:
+        return known[item]
+    common = contracts.get(contract.key)
+    if common is None:
+        common = contracts[contract.key] = contract_details(contract, issue_on)
+    details = {
+        **common,
+        "product": facts.products[charge.position.product][4],
+        "interval": charge.position.interval,
+    }
+    if named:
+        details["discounts"] = {step[3]: facts.discounts[step[3]][language != "de"] for step in named}
+    if corrected:
+        details["corrects"] = facts.originals[corrected]
+    text = content.canonical_json(details)
+    if not (named or corrected):
+        known[item] = text
     return text
 
 
@@ -487,7 +498,7 @@ def parties_of(seller: dict[str, str], recipient: Account, payer: Account, facts
 
 
 def _content_hash(draft: Draft) -> str:
-    total = draft.totals
+    total, case = draft.totals, draft.case.value
     return content.content_hash(
         content.head_text(
             draft.kind,
@@ -497,7 +508,7 @@ def _content_hash(draft: Draft) -> str:
             draft.currency,
             draft.collection,
             draft.po_number,
-            draft.case.value,
+            case,
             total.net,
             total.vat,
             total.gross,
@@ -513,7 +524,7 @@ def _content_hash(draft: Draft) -> str:
                 line.unit,
                 line.charge.due.period.start,
                 line.charge.due.period.end,
-                draft.case.value,
+                case,
                 line.rate,
                 line.charge.due.net,
                 line.details,

@@ -38,8 +38,7 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     buffer = StringIO()
     write = buffer.write
     for row in rows:
-        write("\t".join([_cell(value) for value in row]))
-        write("\n")
+        write("\t".join(map(_cell, row)) + "\n")
     if not buffer.tell():
         return
     buffer.seek(0)
@@ -50,8 +49,8 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 def _cell(value: Any) -> str:
     if value is None:
         return "\\N"
-    if type(value) is str:
-        if "\\" in value or "\n" in value or "\t" in value or "\r" in value:
-            return value.translate(_ESCAPED)
+    if type(value) is not str:
+        return str(value)
+    if value.isprintable() and "\\" not in value:  # neither a tab nor a line end is printable
         return value
-    return str(value)
+    return value.translate(_ESCAPED)

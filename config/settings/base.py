@@ -151,4 +151,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
+    # kombu warns that a broker behind a socket has no host name
+    "loggers": {"kombu.connection": {"level": "ERROR"}},
 }

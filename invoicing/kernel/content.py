@@ -10,11 +10,12 @@ from hashlib import sha256
 from typing import Any
 
 VERSION = "1"
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no blanks; decimals do not occur, amounts are text."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _encode(value)
 
 
 def line_text(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final
 
-from billing.kernel.money import rounded
+from billing.kernel.money import exact, rounded
 from invoicing.kernel.vat import Case
 
 ZERO: Final = Decimal(0)
@@ -51,4 +50,7 @@ def totals(lines: Iterable[tuple[Case, Decimal, Decimal]], places: int) -> Total
 
 def vat_of(base: Decimal, rate: Decimal, places: int) -> Decimal:
     """VAT on ``base`` at ``rate`` percent, rounded to the currency's places."""
-    return rounded(Fraction(base) * Fraction(rate) / 100, places) if rate else ZERO
+    if not rate:
+        return ZERO
+    with exact():
+        return rounded((base * rate).scaleb(-2), places)

@@ -44,12 +44,16 @@ class Invoice(models.Model):
     run = models.ForeignKey(
         BillRun, models.PROTECT, null=True, blank=True, related_name="invoices", verbose_name=_("bill run")
     )
-    issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="invoices", verbose_name=_("issuer"))
+    issuer = models.ForeignKey(  # indexed with the number
+        Issuer, models.PROTECT, related_name="invoices", db_index=False, verbose_name=_("issuer")
+    )
     recipient = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_received", verbose_name=_("recipient"))
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_to_pay", verbose_name=_("payer"))
     kind = models.CharField(_("kind"), max_length=15, choices=Kind, default=Kind.INVOICE)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
-    range = models.ForeignKey(NumberRange, models.PROTECT, null=True, blank=True, verbose_name=_("number range"))
+    range = models.ForeignKey(  # indexed with the sequence
+        NumberRange, models.PROTECT, null=True, blank=True, db_index=False, verbose_name=_("number range")
+    )
     sequence = models.PositiveIntegerField(_("place in its range"), null=True, blank=True)
     number = models.CharField(_("number"), max_length=40, null=True, blank=True)
     issued_on = models.DateField(_("invoice date"))
