@@ -203,7 +203,7 @@ def price_difference(group: Sequence[Staged], found: Stored | None) -> list[dict
             differences.append(import_rows.difference({}, {"up_to": row.values.get("up_to") or "∞", **stated}))
     if tiers:
         gone = ", ".join(import_rows.as_text(bound) or "∞" for bound in tiers)
-        differences[0] = {"up_to": [gone, import_rows.as_text(group[0].values.get("up_to")) or "∞"], **differences[0]}
+        differences[0]["up_to"] = [gone, import_rows.as_text(group[0].values.get("up_to")) or "∞"]
     old = {name: getattr(found.price, FIELDS.get(name, name)) for name in OF_THE_PRICE}
     differences[0] = import_rows.difference(old, stated_of_price(group[0])) | differences[0]
     return differences

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from billing.models import Charge, Discount, Grant, Item, Price, PriceClass, Product, Subscription
@@ -38,6 +39,7 @@ COLUMNS = (
     Choice(name="interval", choices=tuple(Interval.values)),
     Day(name="billed_before"),
 )
+BY_NAME = {column.name: column for column in COLUMNS}
 PRICED = (  # what decides an amount; once a contract is billed, only an amendment changes it
     "product",
     "quantity",
@@ -138,7 +140,7 @@ def judge_row(
             refuse(
                 "last_day",
                 gettext("lies before the latest amendment of the contract (%(day)s)"),
-                day=contract.latest.starts_on,
+                day=date_format(contract.latest.starts_on, "SHORT_DATE_FORMAT"),
             )
     elif account and account.is_closed:
         refuse("tenant", gettext("the account %(reference)s is closed"), reference=values["tenant"])
@@ -170,8 +172,8 @@ def judge_row(
                     gettext(
                         "the contract is billed or amended already; changing “%(old)s” to “%(new)s” takes an amendment"
                     ),
-                    old=difference[name][0],
-                    new=difference[name][1],
+                    old=import_rows.displayed(BY_NAME[name], difference[name][0]),
+                    new=import_rows.displayed(BY_NAME[name], difference[name][1]),
                 )
     return Verdict(CHANGED, difference, errors)
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from typing import Any
 
 from babel import Locale
@@ -13,7 +14,7 @@ from moneyed import CURRENCIES
 
 from tenants import import_rows, vat_id
 from tenants.cells import Choice, Text, Whole
-from tenants.import_rows import CHANGED, NEW, UNCHANGED, Recipe, Staged, Verdict, insert
+from tenants.import_rows import CHANGED, NEW, UNCHANGED, Recipe, Staged, Verdict, add_errors, insert
 from tenants.models import ImportBatch, Tenant, VatCheck
 from tenants.tabular import RowError
 from tenants.transactions import tree_lock
@@ -59,6 +60,14 @@ PLAIN = {  # column -> field, for what is stored as it stands
 }
 REFERENCES = ("parent", "contracting_party", "invoice_to", "pay_by")
 DEEPEST = 50
+BAD_ROWS = """
+insert into import_bad
+    select reference, min(number), %s from tenants_importrow row
+    where batch_id = %s and reference <> ''
+        and not exists (select from tenants_tenant t where t.reference = row.reference)
+    group by reference having bool_and(state = 'error')
+    on conflict do nothing
+"""
 
 
 @dataclass(slots=True)
@@ -125,27 +134,34 @@ def judge_row(row: Staged, around: Surroundings) -> Verdict:
 
 def refuse_orphans(batch: ImportBatch) -> None:
     """A row that needs a new account whose own row is in error cannot be taken either; and so on down the tree."""
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "select row.number, name, bad.reference, bad.number from tenants_importrow row"
-                " cross join unnest(%s::text[]) name"
-                " join tenants_importrow bad on bad.batch_id = row.batch_id and bad.reference = row.cells ->> name"
-                " where row.batch_id = %s and row.state in ('new', 'changed') and bad.state = 'error'"
-                " and bad.reference <> row.reference and bad.reference <> ''"
-                " and not exists (select from tenants_tenant t where t.reference = bad.reference)"
-                " and not exists (select from tenants_importrow good where good.batch_id = row.batch_id"
-                " and good.reference = bad.reference and good.state <> 'error') limit %s",
-                [list(REFERENCES), batch.pk, import_rows.CHUNK],
-            )
-            found = cursor.fetchall()
-        if not found:
-            return
-        reason = gettext("the account “%(reference)s” in row %(row)d cannot be taken")
-        import_rows.add_errors(
-            batch,
-            [RowError(number, name, reason % {"reference": ref, "row": bad}) for number, name, ref, bad in found],
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "drop table if exists import_bad;"
+            " create temporary table import_bad (reference text primary key, number int, round int) on commit drop"
         )
+        cursor.execute(
+            BAD_ROWS,
+            [0, batch.pk],
+        )
+        reason = gettext("the account “%(reference)s” in row %(row)d cannot be taken")
+        for depth in count():
+            if not cursor.rowcount:
+                return
+            cursor.execute("analyze import_bad")
+            cursor.execute(
+                "select row.number, name, bad.reference, bad.number from import_bad bad join"
+                " (select number, name, cells ->> name as needed from tenants_importrow"
+                " cross join unnest(%s::text[]) as name where batch_id = %s and state in ('new', 'changed')) as row"
+                " on row.needed = bad.reference where bad.round = %s",
+                [list(REFERENCES), batch.pk, depth],
+            )
+            add_errors(
+                batch, [RowError(n, name, reason % {"reference": ref, "row": bad}) for n, name, ref, bad in cursor]
+            )
+            cursor.execute(
+                BAD_ROWS,
+                [depth + 1, batch.pk],
+            )
 
 
 def begin(batch: ImportBatch) -> None:
@@ -197,6 +213,7 @@ def lay_edges(batch: ImportBatch) -> None:
             )
             if not cursor.rowcount:
                 break
+        cursor.execute("analyze import_edge")
         cursor.execute(
             "insert into import_above with recursive above(reference, ancestor, distance) as ("
             " select reference, parent, 1 from import_edge where in_file and parent <> ''"
@@ -206,7 +223,7 @@ def lay_edges(batch: ImportBatch) -> None:
             " select reference, ancestor, distance from above",
             [DEEPEST],
         )
-        cursor.execute("create index on import_above (reference); analyze import_above; analyze import_edge")
+        cursor.execute("create index on import_above (reference); analyze import_above")
 
 
 def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
@@ -272,7 +289,7 @@ def finish(batch: ImportBatch) -> None:
 
 @cache
 def countries() -> frozenset[str]:
-    return frozenset(code for code in Locale("en").territories if len(code) == 2 and code.isalpha())
+    return frozenset(code for code in map(str, Locale("en").territories) if len(code) == 2 and code.isalpha())
 
 
 def stated_cells(row: Staged) -> dict[str, Any]:
@@ -303,9 +320,11 @@ def references_of(rows: Iterable[Staged]) -> set[str]:
 def read_surroundings(batch: ImportBatch, rows: Sequence[Staged]) -> Surroundings:
     own = {row.reference for row in rows}
     stored = Tenant.objects.filter(reference__in=own).select_related(*REFERENCES)
-    wanted = list(references_of(rows))
+    wanted = references_of(rows)
     known = set(Tenant.objects.filter(reference__in=wanted).order_by().values_list("reference", flat=True))
-    known |= set(batch.rows.filter(reference__in=wanted).order_by().values_list("reference", flat=True))
+    if known < wanted:  # rows in error are found, too: what needs them says so (``refuse_orphans``)
+        unknown = list(wanted - known)
+        known |= set(batch.rows.filter(reference__in=unknown).order_by().values_list("reference", flat=True))
     around = Surroundings({tenant.reference: tenant for tenant in stored}, known)
     with connection.cursor() as cursor:
         cursor.execute(
