@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from billing.models.subscription import Item
 from tenants.models.columns import amount, below_infinity, days, same
@@ -26,7 +27,7 @@ class Charge(models.Model):
 
     class Kind(models.TextChoices):
         FEE = "fee", _("fee")
-        CREDIT = "credit", _("credit")
+        CREDIT = "credit", pgettext_lazy("kind of charge", "credit")
 
     item = models.ForeignKey(Item, models.PROTECT, related_name="charges", verbose_name=_("contract position"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.FEE)

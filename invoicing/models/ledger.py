@@ -78,7 +78,9 @@ class Posting(models.Model):
     """One side of an entry: debit positive, credit negative."""
 
     entry = models.ForeignKey(JournalEntry, models.PROTECT, related_name="postings", verbose_name=_("journal entry"))
-    account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="postings", verbose_name=_("account"))
+    account = models.ForeignKey(
+        LedgerAccount, models.PROTECT, related_name="postings", verbose_name=_("ledger account")
+    )
     open_item = models.ForeignKey(
         OpenItem, models.PROTECT, null=True, blank=True, related_name="postings", verbose_name=_("open item")
     )
