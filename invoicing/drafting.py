@@ -35,6 +35,10 @@ class SeparateEntity(OperatorError):
     """An account that is a customer in its own right cannot be put on somebody else's invoice."""
 
 
+class StandsOnADraft(OperatorError):
+    """What is to be taken back was never issued: a correction could not name its document."""
+
+
 class NoVatRule(OperatorError):
     """The VAT treatment of a document is not known."""
 
@@ -137,7 +141,8 @@ class Facts:
 def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft]:
     """The documents that the charges of ``proposal`` make, dated ``issue_on``; writes nothing.
 
-    Raises ``IncompleteParty``, ``SeparateEntity`` or ``NoVatRule`` naming the account that cannot be invoiced.
+    Raises ``IncompleteParty``, ``SeparateEntity`` or ``NoVatRule`` naming the account that cannot be invoiced, and
+    ``StandsOnADraft`` naming the contract of which a draft is still to be decided.
     """
     if not proposal.charges:
         return []
@@ -152,7 +157,7 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
         recipient = account.invoice_to_id or account.id
         payer = account.pay_by_id or account.id
         if recipient != account.id:
-            check_may_share(account, facts.accounts[recipient])
+            check_may_share(account, facts.accounts[recipient], facts)
         collection = collections.get(payer)
         if collection is None:
             line = facts.line_of(facts.accounts[payer])
@@ -409,9 +414,15 @@ def case_of(issuer: Issuer, recipient: Account) -> vat.Case:
         ) from error
 
 
-def check_may_share(account: Account, recipient: Account) -> None:
-    """Only accounts of one legal entity, or whose reseller the recipient is, are invoiced to it."""
-    if account.kind not in PART_OF_THE_PARENT and account.contracting_party_id != recipient.id:
+def check_may_share(account: Account, recipient: Account, facts: Facts) -> None:
+    """Only parts of one legal entity are invoiced together, and a reseller for those it resells to."""
+    entity, resellers = account, {account.contracting_party_id}
+    for entity in facts.line_of(account):
+        resellers.add(entity.contracting_party_id)
+        if entity.kind not in PART_OF_THE_PARENT:
+            break
+    theirs = next((a for a in facts.line_of(recipient) if a.kind not in PART_OF_THE_PARENT), recipient)
+    if entity.id != theirs.id and not resellers & {recipient.id, theirs.id}:
         raise SeparateEntity(
             _(
                 "%(account)s is a customer in its own right: it cannot be invoiced to %(recipient)s unless that is"
@@ -541,9 +552,17 @@ def _facts_for(charges: Sequence[Proposed]) -> Facts:
     named = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}
     if named:
         facts.discounts = _read_discounts(named)
-    corrected = {key for charge in charges if (key := charge.due.corrects or charge.due.reverses)}
+    corrected = {key: charge for charge in charges if (key := charge.due.corrects or charge.due.reverses)}
     if corrected:
-        facts.originals = _read_originals(corrected)
+        facts.originals, undecided = _read_originals(list(corrected))
+        for key in undecided:
+            raise StandsOnADraft(
+                _("Contract %(contract)s: what is to be taken back stands on a draft of %(day)s; issue or discard it.")
+                % {
+                    "contract": corrected[key].position.contract.reference,
+                    "day": facts.originals[key]["issued_on"],
+                }
+            )
     return facts
 
 
@@ -591,17 +610,20 @@ def _read_discounts(references: set[str]) -> dict[str, tuple[str, str]]:
         return {row[0]: row[1:] for row in cursor.fetchall()}
 
 
-def _read_originals(charges: set[int]) -> dict[int, dict[str, str]]:
-    """By charge: number and date of the issued document it stands on."""
+def _read_originals(charges: list[int]) -> tuple[dict[int, dict[str, str]], list[int]]:
+    """By charge: number and date of the document it stands on; and the charges whose document is still a draft."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select l.charge_id, i.number, i.issued_on::text
+            select l.charge_id, i.number, i.issued_on::text, i.state
               from {LINES} l join {INVOICES} i on i.id = l.invoice_id
              where l.charge_id = any(%s)
             """,
-            [list(charges)],
+            [charges],
         )
-        return {
-            charge: {"number": number or "", "issued_on": issued_on} for charge, number, issued_on in cursor.fetchall()
-        }
+        found = cursor.fetchall()
+    decided = (Invoice.State.ISSUED.value, Invoice.State.CLOSED.value)
+    return (
+        {charge: {"number": number or "", "issued_on": issued_on} for charge, number, issued_on, _state in found},
+        [charge for charge, _number, _issued_on, state in found if state not in decided],
+    )

@@ -153,6 +153,7 @@ def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:
                 [ranges[kind][3] for kind in kinds],
             ],
         )
+        cursor.execute("set constraints all deferred")  # as it was: more may follow in this transaction
     wake("invoicing.render_pending")
 
 

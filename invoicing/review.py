@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import Charge
 from invoicing.models import BillRun, Invoice, Line, Outcome
+from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.transactions import lock_payers
 
@@ -104,8 +105,9 @@ def hold(invoices: QuerySet[Invoice], *, reason: str, by: Any = None) -> int:
 
 @transaction.atomic
 def discard(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
-    """Delete drafts with their charges, so that contracts can be corrected; their payers are pending again.
+    """Delete drafts with their charges, so that contracts can be corrected.
 
+    Payers of whom nothing else is left in a run are pending again in it; the others' charges come with the next run.
     Returns how many drafts. Raises ``NotADraft`` if one is issued.
     """
     drafts = _locked(invoices, [*_OPEN, Invoice.State.CLOSED])
@@ -114,7 +116,9 @@ def discard(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
     Invoice.objects.filter(pk__in=keys).delete()
     _take_back(charges)
     for run in {draft.run_id for draft in drafts if draft.run_id}:
-        _again(run, {draft.payer_id for draft in drafts if draft.run_id == run})
+        payers = {draft.payer_id for draft in drafts if draft.run_id == run}
+        _again(run, payers)
+        _count_anew(run, payers)
     return len(keys)
 
 
@@ -177,3 +181,22 @@ def _again(run: int, payers: set[int]) -> int:
     if count:
         BillRun.objects.filter(pk=run).update(state=BillRun.State.RUNNING, finished_at=None)
     return count
+
+
+def _count_anew(run: int, payers: set[int]) -> None:
+    """Outcomes say how many documents are left; a payer of whom no draft is left counts as issued."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            update {table_of(Outcome)} o
+               set documents = m.documents, lines = m.lines,
+                   state = case m.drafts when 0 then 'issued' else o.state end
+              from (select i.payer_id, count(distinct i.id) filter (where i.state <> 'closed') as documents,
+                           count(distinct i.id) filter (where i.state not in ('closed', 'issued')) as drafts,
+                           count(l.id) as lines
+                      from {table_of(Invoice)} i join {table_of(Line)} l on l.invoice_id = i.id
+                     where i.run_id = %s and i.payer_id = any(%s) group by i.payer_id) m
+             where o.run_id = %s and o.payer_id = m.payer_id and o.state = 'proposed'
+            """,
+            [run, list(payers), run],
+        )

@@ -194,7 +194,7 @@ RULES: Final = (
          where i.state = 'issued' and c.net < 0
            and not exists (select from invoicing_line k join invoicing_invoice o on o.id = k.invoice_id
                             where k.charge_id = coalesce(c.corrects_id, c.reverses_id)
-                              and o.number = l.details -> 'corrects' ->> 'number')
+                              and (o.state = 'closed' or o.number = l.details -> 'corrects' ->> 'number'))
         """,
     ),
     Rule(
