@@ -261,6 +261,8 @@ def _credits(
         )
     weights = [Decimal(part.days) for part in unused]
     for part, share in zip(unused, split(net, weights, terms.places), strict=True):
+        if not share:
+            continue
         if len(unused) > 1:
             trace = {**trace, "part": plain(Decimal(part.days)), "of": plain(sum(weights, ZERO)), "net": plain(share)}
         yield Due(terms.key, Kind.CREDIT, part, nominal, ordinal, terms.quantity, share, trace, corrects=fee.key)
