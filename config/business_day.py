@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from celery import current_app
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
 
 from invoicing import bill_run, delivery, pdf
 from invoicing.models import BillRun, DocumentFile, Invoice
@@ -77,16 +78,16 @@ def remind(issuer: Issuer, *, on: date) -> DunningRun:
 def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
     """Make the PDFs that are missing, decide about their delivery, write the letters and send every mail that waits."""
     rendered = 0
-    with bar(unrendered().count(), "PDFs") as advance:
+    with bar(unrendered().count(), _("PDFs")) as advance:
         while made := pdf.render_pending(RENDERED_AT_ONCE):
             rendered += made
             advance(made)
     delivered = delivery.deliver_pending()
-    with bar(dunning.unwritten().count(), "letters") as advance:
+    with bar(dunning.unwritten().count(), _("letters")) as advance:
         letters = dunning.write_letters(limit=10**9, on_each=lambda: advance(1))
     sent = 0
     messages.expire(now=clock())
-    with bar(_sendable(clock()).count(), "mails") as advance:
+    with bar(_sendable(clock()).count(), _("mails")) as advance:
         while some := messages.send_pending(now=clock()):
             sent += some
             advance(some)
@@ -134,7 +135,7 @@ def sweep(*, now: datetime) -> list[str]:
 
 
 def _bill(run: BillRun, bar: Bar) -> None:
-    with bar(bill_run.progress(run).pending, "payers") as advance:
+    with bar(bill_run.progress(run).pending, _("payers")) as advance:
         bill_run.bill(run, on_step=advance)
 
 

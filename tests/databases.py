@@ -97,7 +97,16 @@ def copy_database(template: str) -> str:
 
 
 def drop_database(name: str) -> None:
-    _execute(f"drop database if exists {name} with (force)")
+    """Drop it once its sessions have ended: the server waits five seconds each time for those of ended processes.
+
+    The owner may not end sessions of the application's role, so that force would fail on one that is just going.
+    """
+    for _ in range(6):
+        try:
+            return _execute(f"drop database if exists {name}")
+        except psycopg2.errors.ObjectInUse:
+            continue
+    return _execute(f"drop database {name} with (force)")
 
 
 def database_url(alias: str, name: str) -> str:

@@ -99,7 +99,9 @@ class Letter(models.Model):
         verbose_name_plural = _("reminder letters")
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["run", "payer", "level", "currency"], name="letter_once_per_payer_and_level")
+            models.UniqueConstraint(
+                fields=["run", "payer", "level", "currency"], name="letter_once_per_payer_and_level"
+            )
         ]
 
     def __str__(self) -> str:

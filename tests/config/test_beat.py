@@ -18,8 +18,8 @@ from config.schedules import OneBeat
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def berlin(*instant: int, fold: int = 0) -> datetime:
-    return datetime(*instant, tzinfo=BERLIN, fold=fold)
+def berlin(year: int, month: int, day: int, hour: int, minute: int, fold: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=BERLIN, fold=fold)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from invoicing import bill_run, delivery, pdf
 from invoicing.models import Delivery, DocumentFile, Invoice
@@ -67,7 +68,7 @@ def test_a_payer_by_direct_debit_is_told_before(kept_here):
     message = Message.objects.get()
     assert "SEPA" in message.body
     assert "119,00\N{NO-BREAK SPACE}EUR" in message.body
-    assert told.due_on.strftime("%d.%m.%Y") in message.body
+    assert f"{told.due_on:%d.%m.%Y}" in message.body
 
 
 @pytest.mark.django_db
@@ -147,3 +148,24 @@ def test_two_processes_send_each_document_once(own_database, kept_here, tmp_path
         assert sorted(mail["To"] for mail in server.mails) == sorted(
             Invoice.objects.values_list("recipient__email", flat=True)
         )
+
+
+@pytest.mark.django_db
+def test_a_chunk_takes_as_many_statements_for_one_document_as_for_many(kept_here):
+    def statements() -> int:
+        while pdf.render_pending(10):
+            pass
+        with CaptureQueriesContext(connection) as seen:
+            delivery.deliver_pending()
+        return len(seen)
+
+    issuer = make_issuer()
+    bill_one(make_tenant(), issuer)
+    one = statements()
+    with connection.cursor() as cursor:
+        cursor.execute("set constraints all deferred")
+    for _ in range(4):
+        make_item(subscription=make_subscription(tenant=make_tenant(), issuer=issuer, starts_on=DAY))
+    bill_run.bill(bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True))
+    assert statements() == one
+    assert Message.objects.count() == 5

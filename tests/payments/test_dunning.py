@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from invoicing import bill_run
 from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting
@@ -124,12 +125,13 @@ def test_one_letter_for_all_items_of_a_level_with_its_pdf_and_mails():
     assert dunning.write_letters(limit=10) == 1
     assert dunning.write_letters(limit=10) == 0
     letter.refresh_from_db()
+    assert letter.file is not None
     assert files.read(letter.file).startswith(b"%PDF")
     assert sorted(letter.deliveries.values_list("recipient", flat=True)) == ["a@example.com", "b@example.com"]
     message = Message.objects.get(recipient="a@example.com")
     assert (message.file, message.file_name, message.tenant) == (letter.file, "Payment-reminder-2026-02-19.pdf", payer)
     for item in items:
-        assert item.invoice.number in message.body
+        assert str(item.invoice.number) in message.body
     assert "357.00\N{NO-BREAK SPACE}EUR" in message.body
 
 
@@ -237,3 +239,20 @@ def test_two_processes_write_one_letter_per_payer(own_database, tmp_path):
     assert DunningRun.objects.count() == 1
     assert (Letter.objects.count(), Reminder.objects.count(), LetterDelivery.objects.count()) == (6, 6, 6)
     assert Letter.objects.filter(file=None).count() == 0
+
+
+@pytest.mark.django_db
+def test_a_chunk_takes_as_many_statements_for_one_payer_as_for_many():
+    def statements(day: date) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            dunning.remind(issuer, on=day)
+        return len(seen)
+
+    issuer = make_issuer()
+    owe(make_tenant(), issuer)
+    dunning.remind(issuer, on=date(2026, 2, 17))
+    one = statements(date(2026, 2, 18))
+    for _ in range(4):
+        owe(make_tenant(), issuer, on=date(2026, 2, 2))
+    assert statements(date(2026, 2, 20)) == one
+    assert Letter.objects.count() == 5

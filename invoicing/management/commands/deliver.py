@@ -23,14 +23,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         rendered = DocumentFile.objects.filter(kind=DocumentFile.Kind.PDF).values("invoice_id")
         made = sent = 0
-        with progress_bar(self.stderr, Invoice.objects.issued().exclude(pk__in=rendered).count(), "PDFs") as advance:
+        with progress_bar(self.stderr, Invoice.objects.issued().exclude(pk__in=rendered).count(), _("PDFs")) as advance:
             while some := pdf.render_pending(BATCH):
                 made += some
                 advance(some)
         decided = delivery.deliver_pending()
         messages.expire(now=timezone.now())
         waiting = Message.objects.filter(state=Intent.State.WAITING, next_at__lte=timezone.now()).count()
-        with progress_bar(self.stderr, waiting, "mails") as advance:
+        with progress_bar(self.stderr, waiting, _("mails")) as advance:
             while some := messages.send_pending(now=timezone.now()):
                 sent += some
                 advance(some)

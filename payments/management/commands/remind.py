@@ -49,7 +49,7 @@ class Command(BaseCommand):
             letters += self.report(proposal, left)
 
         dunning.remind(seller, on=on, on_chunk=heard)
-        with progress_bar(self.stderr, dunning.unwritten().count(), "letters") as advance:
+        with progress_bar(self.stderr, dunning.unwritten().count(), _("letters")) as advance:
             dunning.write_letters(limit=10**9, on_each=lambda: advance(1))
         return letters
 
@@ -69,6 +69,6 @@ def reasons() -> dict[Left, str]:
         Left.COLLECTED: _("collected automatically"),
         Left.COVERED: _("covered by credit notes"),
         Left.SMALL: _("below the smallest amount"),
-        Left.NOT_YET: _("reminded already, next level later"),
+        Left.NOT_YET: _("next level not due yet"),
         Left.LAST_SENT: _("last level sent"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ LEVELS = [Level(0, 3, 7), Level(1, 10, 7), Level(2, 10, 7), Level(3, 10, 10)]
 DUE = date(2026, 2, 15)
 
 
-def item(key: int = 1, open: str = "119.00", **fields) -> Item:
-    return Item(**{"key": key, "currency": "EUR", "due_on": DUE, "open": Decimal(open)} | fields)
+def item(key: int = 1, open: str = "119.00", **fields: Any) -> Item:
+    given: dict[str, Any] = {"key": key, "currency": "EUR", "due_on": DUE, "open": Decimal(open)}
+    return Item(**given | fields)
 
 
 @pytest.mark.parametrize(
