@@ -305,7 +305,9 @@ def _assess(terms: ItemTerms, ordinal: int, nominal: Period, stretch: Period) ->
         "days": [stretch.start.isoformat(), stretch.end.isoformat()],
         "share": str(share),
     }
-    return _discounted(Fraction(rated.amount) * share, discounts, terms.places, trace)
+    over, under = rated.amount.as_integer_ratio()  # one reduction instead of three
+    amount = Fraction(over * share.numerator, under * share.denominator)
+    return _discounted(amount, discounts, terms.places, trace)
 
 
 @lru_cache(maxsize=4096)  # the bulk of all lines: a whole period of the same few prices and quantities
@@ -342,13 +344,18 @@ def share_of(stretch: Period, nominal: Period, policy: Proration, grid: Grid) ->
     if policy is Proration.NONE or stretch == nominal:
         return Fraction(1)
     if policy is Proration.ACTUAL or not months or (months == 1 and policy is Proration.MONTH_FIRST):
-        return stretch.share_of(nominal)
+        return _reduced(stretch.days, nominal.days)
     if policy is Proration.MONTH_FIRST:
         starts = [months_after(nominal.start, n, grid.anchor_day) for n in range(months + 1)]
         inside = [(stretch & month, month) for month in map(Period, starts, starts[1:])]
         return sum((part.share_of(month) for part, month in inside if part), Fraction(0)) / months
     days = stretch.days if policy is Proration.ACTUAL_OVER_30 else _days_360(stretch)
     return min(Fraction(1), Fraction(days, 30 * months))
+
+
+@lru_cache(maxsize=4096)  # 12 of 31 days and the like: few, and always the same
+def _reduced(days: int, of: int) -> Fraction:
+    return Fraction(days, of)
 
 
 def _days_360(stretch: Period) -> int:
