@@ -242,7 +242,7 @@ def timetable() -> list[dict[str, Any]]:
     )
     return [
         {
-            "name": task.name,
+            "name": gettext(task.name),
             "url": reverse("admin:django_celery_beat_periodictask_change", args=[task.pk]),
             "when": clock(task),
             "last": task.last_run_at,

@@ -26,7 +26,7 @@ INTENT_COLOURS = {
     Intent.State.PARKED: "danger",
     Intent.State.WITHDRAWN: "",
 }
-ACTIONS = [("insert", _("added")), ("update", _("changed")), ("delete", _("deleted"))]
+ACTIONS = [("insert", _("added")), ("update", _("changed")), ("delete", _("deleted")), ("billed", _("worked on"))]
 ACTION_COLOURS = {"insert": "success", "update": "info", "delete": "danger"}
 
 

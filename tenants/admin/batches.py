@@ -49,8 +49,9 @@ class ImportBatchAdmin(RecordAdmin):
 
     @display(description=_("rows"))
     def counted(self, batch: ImportBatch) -> str:
-        names = dict(ImportRow.State.choices)
-        return ", ".join(f"{count} {names.get(state, state)}" for state, count in batch.counts.items() if count) or "–"
+        names = [*ImportRow.State.choices, ("warnings", _("warnings"))]
+        counts = [(batch.counts.get(state), name) for state, name in names]
+        return ", ".join(f"{figures.number(count)} {name}" for count, name in counts if count) or figures.EMPTY
 
     @display(description=_("read as"))
     def read_as(self, batch: ImportBatch) -> SafeString:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import ManyToManyField
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminSelect2MultipleWidget
 
 from tenants.admin.base import Screen
 
@@ -27,15 +30,41 @@ ROLES = {
 }
 
 
+DEEDS = {"add": _("add"), "change": _("change"), "delete": _("delete"), "view": _("view")}
+APPS = ("tenants", "billing", "invoicing", "payments", "auth", "django_celery_beat")
+
+
+class PermissionField(forms.ModelMultipleChoiceField):
+    """Permissions in the user's language: Django keeps their names in English."""
+
+    def label_from_instance(self, obj: Permission) -> str:
+        deed = obj.codename.partition("_")[0]
+        model = obj.content_type.model_class()
+        if model is None:
+            return obj.name
+        if deed in DEEDS:
+            return f"{model._meta.verbose_name_plural}: {DEEDS[deed]}"
+        return f"{model._meta.verbose_name_plural}: {gettext(obj.name)}"
+
+
 @admin.register(User)
 class UserAdmin(Screen, DjangoUserAdmin):
+    """Rights come from roles alone; a right of one person would be forgotten."""
+
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "first_name", "last_name", "email", "is_active", "is_superuser", "last_login"]
     list_filter = [("is_active", BooleanRadioFilter), ("is_superuser", BooleanRadioFilter)]
     ordering = ["username"]
-    filter_horizontal = ["groups", "user_permissions"]
+    filter_horizontal = ()
+    fieldsets = [
+        (None, {"fields": ["username", "password"]}),
+        (_("Person"), {"fields": [("first_name", "last_name", "email")]}),
+        (_("Rights"), {"fields": [("is_active", "is_staff", "is_superuser"), "groups"]}),
+        (_("Days"), {"fields": [("last_login", "date_joined")]}),
+    ]
+    readonly_fields = ["last_login", "date_joined"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever may edit users may not lift himself above his own rights through a superuser's account."""
@@ -46,19 +75,30 @@ class UserAdmin(Screen, DjangoUserAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Rights are given by who has them all."""
         given = super().get_readonly_fields(request, obj)
-        return given if request.user.is_superuser else [*given, "is_superuser", "user_permissions", "groups"]
+        return given if request.user.is_superuser else [*given, "is_superuser", "groups"]
 
-    def formfield_for_manytomany(self, db_field: ManyToManyField, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "user_permissions":
-            kwargs["queryset"] = Permission.objects.select_related("content_type")
+    def formfield_for_manytomany(self, db_field: ManyToManyField, request: Any, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            kwargs["widget"] = UnfoldAdminCheckboxSelectMultiple()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
 @admin.register(Group)
 class GroupAdmin(Screen, DjangoGroupAdmin):
     list_display = ["name", "meaning"]
-    filter_horizontal = ["permissions"]
+    filter_horizontal = ()
 
     @admin.display(description=_("meaning"))
     def meaning(self, group: Group) -> str:
         return str(ROLES.get(group.name, "–"))
+
+    def formfield_for_manytomany(self, db_field: ManyToManyField, request: Any, **kwargs: Any) -> Any:
+        if db_field.name != "permissions":
+            return super().formfield_for_manytomany(db_field, request, **kwargs)
+        known = Permission.objects.filter(content_type__app_label__in=APPS).select_related("content_type")
+        return PermissionField(
+            queryset=known.order_by("content_type__app_label", "content_type__model", "codename"),
+            widget=UnfoldAdminSelect2MultipleWidget(),
+            required=False,
+            label=_("Rights"),
+        )
