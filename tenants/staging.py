@@ -8,13 +8,17 @@ knows about its records stands in a ``Recipe``: the columns, how a chunk is judg
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
 from tenants import tabular
@@ -93,22 +97,52 @@ def keep(
     )
 
 
-@transaction.atomic
 def look(recipe: Recipe, batch: ImportBatch) -> None:
-    """Lay the rows of a kept file down and say of each what it would change. A second look begins anew."""
-    ImportRow.objects.filter(batch=batch).delete()
+    """Lay the rows of a kept file down and say of each what it would change. A second look begins anew.
+
+    Rows are laid down in transactions of their own, so that a page can show how far it is; compared they are in one.
+    Where another worker began anew meanwhile, this one leaves it to him.
+    """
+    with transaction.atomic():
+        locked(batch)
+        batch.rows.all().delete()
+        note(batch, rows=batch.counts["rows"], laid=0)
+    laid = 0
     with kept_file(batch).open("rb") as file:
-        rows = tabular.read(file, reading_of(batch), recipe.columns)
-        for some in chunked(rows, CHUNK):
-            insert(ImportRow, [laid_down(batch, recipe, row) for row in some])
+        for chunk in chunked(tabular.read(file, reading_of(batch), recipe.columns), CHUNK):
+            with transaction.atomic():
+                if locked(batch).counts.get("laid") != laid:
+                    return
+                insert(ImportRow, [laid_down(batch, recipe, row) for row in chunk])
+                laid += len(chunk)
+                note(batch, rows=batch.counts["rows"], laid=laid)
+    with transaction.atomic():
+        if locked(batch).counts.get("laid") == laid:
+            compare(recipe, batch)
+
+
+def compare(recipe: Recipe, batch: ImportBatch) -> None:
     if recipe.unique:
         refuse_repeated(recipe, batch)
     recipe.laid(batch)
     for chunk in staged_chunks(recipe, batch):
         store_verdicts(batch, recipe.judge(batch, chunk))
     recipe.judged(batch)
-    batch.counts = counted(batch)
+    note(batch, **counted(batch))
+
+
+def locked(batch: ImportBatch) -> ImportBatch:
+    return ImportBatch.objects.select_for_update().get(pk=batch.pk)
+
+
+def note(batch: ImportBatch, **counts: int) -> None:
+    batch.counts = counts
     batch.save(update_fields=["counts"])
+
+
+def is_looked_at(batch: ImportBatch) -> bool:
+    """Whether every row has its verdict, so that the batch can be applied."""
+    return ERROR in batch.counts
 
 
 def apply(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> None:
@@ -127,9 +161,11 @@ def apply(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> No
 
 def apply_all(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> None:
     with acting(actor=actor, channel=channel, reason=batch.file_name):
-        batch = ImportBatch.objects.select_for_update().get(pk=batch.pk)
+        batch = locked(batch)
         if batch.state == ImportBatch.State.APPLIED:
             return
+        if not is_looked_at(batch):
+            raise Outdated(gettext("The file was not compared with what is stored yet."))
         if batch.counts.get(ERROR) and not batch.skip_bad:
             raise RowsRefused(refusal(batch))
         recipe.begin(batch)
@@ -151,7 +187,26 @@ def apply_all(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -
             if changes:
                 recipe.write(batch, changes)
         recipe.finish(batch)
-        ImportBatch.objects.filter(pk=batch.pk).update(state=ImportBatch.State.APPLIED, applied_at=Now())
+        batch.counts.pop("applying", None)
+        ImportBatch.objects.filter(pk=batch.pk).update(
+            state=ImportBatch.State.APPLIED, applied_at=Now(), counts=batch.counts
+        )
+
+
+def look_for(recipes: Mapping[str, Recipe], batch_id: int, *, language: str) -> None:
+    """``look``, for a worker, unless that was done; reasons are in the language of the user who waits for them."""
+    batch = ImportBatch.objects.get(pk=batch_id)
+    if not is_looked_at(batch):
+        with translation.override(language):
+            look(recipes[batch.kind], batch)
+
+
+def apply_for(recipes: Mapping[str, Recipe], batch_id: int, user_id: int, *, language: str) -> None:
+    """``apply``, for a worker. A refusal stays with the batch, where the user finds it."""
+    batch = ImportBatch.objects.get(pk=batch_id)
+    actor = get_user_model().objects.get(pk=user_id).get_username()
+    with translation.override(language), suppress(RowsRefused, Outdated):
+        apply(recipes[batch.kind], batch, actor=actor, channel="import")
 
 
 def refusal(batch: ImportBatch) -> str:

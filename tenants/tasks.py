@@ -5,7 +5,9 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from tenants import messages
+from tenants import issuer_import, messages, staging, tenant_import
+
+RECIPES = {recipe.kind: recipe for recipe in (issuer_import.RECIPE, tenant_import.RECIPE)}
 
 
 @shared_task(name="tenants.send_message")
@@ -17,3 +19,13 @@ def send_message(*, message_id: int, **_newer: object) -> None:
 def send_pending(**_newer: object) -> None:
     while messages.send_pending(now=timezone.now()):
         pass
+
+
+@shared_task(name="tenants.look_import")
+def look_import(*, batch_id: int, language: str, **_newer: object) -> None:
+    staging.look_for(RECIPES, batch_id, language=language)
+
+
+@shared_task(name="tenants.apply_import")
+def apply_import(*, batch_id: int, user_id: int, language: str, **_newer: object) -> None:
+    staging.apply_for(RECIPES, batch_id, user_id, language=language)

@@ -19,9 +19,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from billing.admin.resources import CatalogSheet
 from billing.models import Charge, Discount, Price, PriceClass, Product, Tier
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, RowsInline
+from tenants.admin.sheets import SheetScreen
 
 
 @admin.register(PriceClass)
@@ -60,7 +62,8 @@ def summary_of(price: Price) -> str:
 
 
 @admin.register(Product)
-class ProductAdmin(MasterAdmin):
+class ProductAdmin(SheetScreen, MasterAdmin):
+    sheet = CatalogSheet
     list_display = ["reference", "name", "interval", "timing", "tax_category", "unit", "prices_kept"]
     list_filter = [("interval", ChoicesDropdownFilter), ("tax_category", ChoicesDropdownFilter)]
     search_fields = ["reference__startswith", "name_de__icontains", "name_en__icontains"]

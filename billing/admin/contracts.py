@@ -16,9 +16,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from billing.admin.resources import ContractSheet
 from billing.models import Charge, Grant, Item, Subscription
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RowsInline
+from tenants.admin.sheets import SheetScreen
 
 # What was charged by these cannot be told otherwise afterwards; a contract changes by an amendment.
 PRICE_RELEVANT = (
@@ -120,7 +122,9 @@ def is_charged(subscription: Subscription | None) -> bool:
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(MasterAdmin):
+class SubscriptionAdmin(SheetScreen, MasterAdmin):
+    sheet = ContractSheet
+    import_needs_issuer = True
     list_display = ["reference", "account", "starts_on", "last_day", "currency", "price_class", "billing_day", "issuer"]
     list_select_related = ["tenant", "issuer", "price_class"]
     list_filter = [RunningFilter, ("issuer", RelatedDropdownFilter)]

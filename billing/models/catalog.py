@@ -65,6 +65,7 @@ class Product(models.Model):
     class Meta:
         verbose_name = _("product")
         verbose_name_plural = _("products")
+        permissions = [("import_product", _("Can import the catalog")), ("export_product", _("Can export the catalog"))]
         ordering = ["reference"]
 
     def __str__(self) -> str:

@@ -58,6 +58,10 @@ class Subscription(models.Model):
         verbose_name = _("contract")
         verbose_name_plural = _("contracts")
         ordering = ["reference"]
+        permissions = [
+            ("import_subscription", _("Can import contracts")),
+            ("export_subscription", _("Can export contracts")),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["issuer", "reference"],

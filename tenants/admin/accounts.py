@@ -19,6 +19,8 @@ from unfold.decorators import display
 from tenants import responsibility, vat_id
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, RecordInline, RowsInline
+from tenants.admin.resources import TenantSheet
+from tenants.admin.sheets import SheetScreen
 from tenants.models import Contact, Issuer, Tenant, VatCheck
 
 STATUS_COLOURS = {
@@ -55,9 +57,10 @@ class VatCheckInline(RecordInline):
 
 
 @admin.register(Tenant)
-class TenantAdmin(MasterAdmin):
+class TenantAdmin(SheetScreen, MasterAdmin):
     """Moving an account to another parent is done here, in its form: the tree's lock is taken by the model itself."""
 
+    sheet = TenantSheet
     form = TenantForm
     list_display = ["in_the_tree", "kind", "city", "country", "state", "currency", "collection", "vat_id"]
     list_display_links = None

@@ -6,11 +6,14 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from tenants.admin.base import MasterAdmin
+from tenants.admin.resources import IssuerSheet
+from tenants.admin.sheets import SheetScreen
 from tenants.models import Issuer
 
 
 @admin.register(Issuer)
-class IssuerAdmin(MasterAdmin):
+class IssuerAdmin(SheetScreen, MasterAdmin):
+    sheet = IssuerSheet
     list_display = ["reference", "name", "city", "country", "vat_id", "currency", "issues_by_itself"]
     search_fields = ["reference__startswith", "name__icontains"]
     fieldsets = [

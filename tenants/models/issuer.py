@@ -41,6 +41,7 @@ class Issuer(models.Model):
         verbose_name = _("issuer")
         verbose_name_plural = _("issuers")
         ordering = ["reference"]
+        permissions = [("import_issuer", _("Can import issuers")), ("export_issuer", _("Can export issuers"))]
         constraints = [
             currency_is_a_code("issuer_currency_is_a_code"),
             models.CheckConstraint(

@@ -128,6 +128,7 @@ class Tenant(LockedTree, MPTTModel):
     class Meta:
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
+        permissions = [("import_tenant", _("Can import accounts")), ("export_tenant", _("Can export accounts"))]
         constraints = [
             models.UniqueConstraint(fields=["tree_id", "lft"], name="tenant_left_once", deferrable=Deferrable.DEFERRED),
             models.UniqueConstraint(
