@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models.columns import UNIT_PRICE_PLACES, currency_is_a_code, days, same
+from tenants.models.columns import UNIT_PRICE_PLACES, below_infinity, currency_is_a_code, days, same
 
 
 class Interval(models.TextChoices):
@@ -116,6 +116,10 @@ class Price(models.Model):
                 violation_error_message=_("A package price needs a package size above zero."),
             ),
             models.CheckConstraint(
+                name="price_figures_are_numbers",
+                condition=below_infinity("package_size", "minimum", "cap", "free_quantity"),
+            ),
+            models.CheckConstraint(
                 name="price_bounds_in_order",
                 condition=Q(minimum=None) | Q(cap=None) | Q(minimum__lte=F("cap")),
                 violation_error_message=_("The minimum is above the maximum."),
@@ -149,6 +153,9 @@ class Tier(models.Model):
                 name="tier_bound_above_zero",
                 condition=Q(up_to=None) | Q(up_to__gt=0),
                 violation_error_message=_("The upper bound of a tier is above zero."),
+            ),
+            models.CheckConstraint(
+                name="tier_figures_are_numbers", condition=below_infinity("up_to", "unit_price", "flat_amount")
             ),
             models.CheckConstraint(
                 name="tier_prices_are_not_negative",

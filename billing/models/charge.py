@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from billing.models.subscription import Item
-from tenants.models.columns import amount, below_infinity, days, same
+from tenants.models.columns import amount, below_infinity, days, fits_currency, same
 
 
 class ChargeQuerySet(models.QuerySet["Charge"]):
@@ -84,7 +84,9 @@ class Charge(models.Model):
                 name="charge_sign_follows_kind",
                 condition=Q(reverses__isnull=False) | Q(kind="fee", net__gte=0) | Q(kind="credit", net__lte=0),
             ),
-            models.CheckConstraint(name="charge_net_is_a_number", condition=below_infinity("net")),
+            models.CheckConstraint(
+                name="charge_figures_fit", condition=fits_currency("net") & below_infinity("quantity")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.subscription import Subscription
+from tenants.models.columns import below_infinity
 
 
 class Discount(models.Model):
@@ -34,6 +35,7 @@ class Discount(models.Model):
         verbose_name_plural = _("discounts")
         ordering = ["reference"]
         constraints = [
+            models.CheckConstraint(name="discount_amount_is_a_number", condition=below_infinity("amount")),
             models.CheckConstraint(
                 name="discount_has_its_value",
                 condition=Q(kind="percent", percent__gt=0, percent__lte=100, amount=None)

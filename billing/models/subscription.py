@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.catalog import Interval, Price, PriceClass, Product, Proration, Timing
 from tenants.models import Issuer, Tenant
-from tenants.models.columns import currency_is_a_code, days, same
+from tenants.models.columns import below_infinity, currency_is_a_code, days, same
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -123,7 +123,7 @@ class Item(models.Model):
             ),
             models.CheckConstraint(
                 name="item_quantity_above_zero",
-                condition=Q(quantity__gt=0),
+                condition=Q(quantity__gt=0) & below_infinity("quantity"),
                 violation_error_message=_("The quantity is above zero."),
             ),
             ExclusionConstraint(

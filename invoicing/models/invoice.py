@@ -9,7 +9,7 @@ from billing.models import Charge
 from invoicing.models.bill_run import BillRun
 from invoicing.models.number_range import Kind, NumberRange
 from tenants.models import File, Issuer, Message, Tenant
-from tenants.models.columns import amount, below_infinity, currency_is_a_code
+from tenants.models.columns import amount, below_infinity, currency_is_a_code, fits_currency
 from tenants.models.issuer import LANGUAGES
 
 
@@ -98,9 +98,7 @@ class Invoice(models.Model):
                 condition=Q(gross=F("net") + F("vat")),
                 violation_error_message=_("Net and VAT do not add up to the gross amount."),
             ),
-            models.CheckConstraint(
-                name="invoice_amounts_are_numbers", condition=below_infinity("net") & below_infinity("vat")
-            ),
+            models.CheckConstraint(name="invoice_amounts_fit", condition=fits_currency("net", "vat")),
             models.CheckConstraint(
                 name="invoice_sign_follows_kind",
                 condition=Q(kind="invoice", gross__gte=0)
@@ -138,7 +136,10 @@ class Section(models.Model):
         verbose_name = _("section")
         verbose_name_plural = _("sections")
         ordering = ["position"]
-        constraints = [models.UniqueConstraint(fields=["invoice", "tenant"], name="section_once_per_tenant")]
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "tenant"], name="section_once_per_tenant"),
+            models.CheckConstraint(name="section_net_fits", condition=fits_currency("net")),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -170,7 +171,9 @@ class Line(models.Model):
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(fields=["invoice", "position"], name="line_position_once"),
-            models.CheckConstraint(name="line_net_is_a_number", condition=below_infinity("net")),
+            models.CheckConstraint(
+                name="line_figures_fit", condition=fits_currency("net") & below_infinity("quantity")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -193,6 +196,7 @@ class VatShare(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["invoice", "vat_case", "vat_rate"], name="vat_share_once"),
             models.CheckConstraint(name="vat_share_rate_by_case", condition=Q(vat_case="S") | Q(vat_rate=0, vat=0)),
+            models.CheckConstraint(name="vat_share_amounts_fit", condition=fits_currency("base", "vat")),
         ]
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from invoicing.models.invoice import Invoice
 from tenants.models import Issuer, Tenant
-from tenants.models.columns import amount, below_infinity
+from tenants.models.columns import amount, fits_currency
 
 
 class LedgerAccount(models.Model):
@@ -41,6 +41,7 @@ class OpenItem(models.Model):
         verbose_name = _("open item")
         verbose_name_plural = _("open items")
         ordering = ["due_on", "id"]
+        constraints = [models.CheckConstraint(name="open_item_amount_fits", condition=fits_currency("amount"))]
 
     def __str__(self) -> str:
         return str(self.invoice_id)
@@ -91,7 +92,7 @@ class Posting(models.Model):
         verbose_name = _("posting")
         verbose_name_plural = _("postings")
         ordering = ["id"]
-        constraints = [models.CheckConstraint(name="posting_amount_is_a_number", condition=below_infinity("amount"))]
+        constraints = [models.CheckConstraint(name="posting_amount_fits", condition=fits_currency("amount"))]
 
     def __str__(self) -> str:
         return str(self.amount)

@@ -57,6 +57,14 @@ def currency_is_a_code(name: str) -> models.CheckConstraint:
     )
 
 
-def below_infinity(column: str) -> Q:
-    """A finite amount: PostgreSQL sorts NaN above every number, so that ``>= 0`` alone lets it pass."""
-    return Q(**{f"{column}__lt": 10**15})
+def below_infinity(*columns: str) -> Q:
+    """Finite where not null: PostgreSQL sorts NaN above every number, so that ``>= 0`` alone lets it pass."""
+    return Q(*((f"{column}__lt", 10**15) for column in columns))
+
+
+def fits_currency(*columns: str) -> Q:
+    """Amounts of the row's ``currency``, none finer than its minor unit, none infinite or NaN."""
+    condition = Q()
+    for column in columns:
+        condition &= Q(Func(F(column), F("currency"), function="kontor_fits", output_field=models.BooleanField()))
+    return condition

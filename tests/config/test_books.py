@@ -254,7 +254,9 @@ CASES = {
     ),
     "an amount is finer than its currency": (
         lambda: (
-            f"update billing_charge set net = 99.999, trace = jsonb_set(trace, '{{net}}', '\"99.999\"')"
+            without("billing_charge", "charge_figures_fit")
+            + without("invoicing_line", "line_figures_fit")
+            + "update billing_charge set net = 99.999, trace = jsonb_set(trace, '{net}', '\"99.999\"')"
             f" where id = {CHARGE.format(FIRST)}; update invoicing_line set net = 99.999 where invoice_id = {FIRST}"
         ),
         lambda: {
@@ -263,14 +265,20 @@ CASES = {
             ("totals", "document RE-2026-00001"),
             ("vat", "document RE-2026-00001"),
             ("content", "document RE-2026-00001"),
+            ("guards", "charge_figures_fit"),
+            ("guards", "line_figures_fit"),
         },
     ),
     "a figure is not a number": (
-        lambda: f"update invoicing_openitem set amount = 'NaN' where invoice_id = {FIRST}",
+        lambda: (
+            without("invoicing_openitem", "open_item_amount_fits")
+            + f"update invoicing_openitem set amount = 'NaN' where invoice_id = {FIRST}"
+        ),
         lambda: {
             ("amounts", f"invoicing_openitem {named(ITEM.format(FIRST))}"),
             ("issued and posted", "document RE-2026-00001"),
             ("receivables", "document RE-2026-00001"),
+            ("guards", "open_item_amount_fits"),
         },
     ),
     "a currency is none": (
