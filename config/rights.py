@@ -10,6 +10,7 @@ OURS = ("tenants", "billing", "invoicing", "payments")
 
 # Views of everything are added to each but support, whose views are named.
 OPERATOR = """
+    tenants.change_message
     tenants.add_tenant tenants.change_tenant tenants.add_contact tenants.change_contact tenants.delete_contact
     billing.add_subscription billing.change_subscription billing.add_item billing.change_item billing.delete_item
     billing.add_grant billing.change_grant billing.delete_grant

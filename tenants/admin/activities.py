@@ -6,17 +6,22 @@ from functools import cache
 from typing import Any
 
 from django.apps import apps
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
+from tenants import intents
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
 from tenants.models import Activity, Intent, Message
+from tenants.transactions import wake
 
 INTENT_COLOURS = {
     Intent.State.DONE: "success",
@@ -157,7 +162,32 @@ class MessageAdmin(RecordAdmin):
         (_("Message"), {"fields": ["tenant", ("sender", "recipient"), "subject", "body", ("file_name", "message_id")]}),
     ]
     readonly_fields = ["progress"]
+    actions = ["send_again", "withdraw"]
 
     @display(description=_("state"), ordering="state")
     def progress(self, message: Message) -> SafeString:
         return intent_badge(message)
+
+    @admin.action(description=_("Send again what failed or is unknown"), permissions=["decide"])
+    def send_again(self, request: HttpRequest, queryset: models.QuerySet[Message]) -> None:
+        """A person has looked: whether the mail may arrive twice is decided here, never by a worker."""
+
+        def station() -> int:
+            wake("tenants.send_pending")
+            return intents.release(queryset, now=timezone.now())
+
+        worked, count = self.call(request, station)
+        if worked:
+            text = ngettext("%(count)d message is sent again.", "%(count)d messages are sent again.", count)
+            self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+    @admin.action(description=_("Withdraw what is not sent"), permissions=["decide"])
+    def withdraw(self, request: HttpRequest, queryset: models.QuerySet[Message]) -> None:
+        said = gettext("Withdrawn by %(user)s.") % {"user": request.user.get_username()}
+        worked, count = self.call(request, intents.withdraw, queryset, reason=said)
+        if worked:
+            text = ngettext("%(count)d message withdrawn.", "%(count)d messages withdrawn.", count)
+            self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tenants.change_message")
