@@ -72,8 +72,8 @@ class Reading:
         """The reading in words, for a dry run."""
         return gettext("encoding %(encoding)s, delimiter %(delimiter)s, decimal sign %(decimal)s, dates %(dates)s") % {
             "encoding": ENCODINGS[self.encoding],
-            "delimiter": gettext("tab") if self.delimiter == "\t" else f"“{self.delimiter}”",
-            "decimal": f"“{self.decimal}”",
+            "delimiter": gettext("tab") if self.delimiter == "\t" else gettext("“%(sign)s”") % {"sign": self.delimiter},
+            "decimal": gettext("“%(sign)s”") % {"sign": self.decimal},
             "dates": gettext("yyyy-mm-dd") if self.dates == "iso" else gettext("dd.mm.yyyy"),
         }
 
