@@ -17,6 +17,7 @@ from invoicing.models import Delivery, DocumentFile, Invoice
 from tenants import messages
 from tenants.models import Contact, Message
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
+from tests.concurrency import in_thread
 from tests.smtp_server import ROOT, mail_server
 
 DAY = date(2026, 2, 1)
@@ -169,3 +170,15 @@ def test_a_chunk_takes_as_many_statements_for_one_document_as_for_many(kept_here
     bill_run.bill(bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True))
     assert statements() == one
     assert Message.objects.count() == 5
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_two_sessions_decide_about_a_document_once(own_database, kept_here, wanted):
+    invoice = bill_one(make_tenant(auto_mail=wanted))
+    pdf.render_document(invoice.pk)
+    read_before = list(delivery.undelivered())
+    with transaction.atomic():
+        assert delivery.deliver_pending() == delivery.Decided(mails=wanted, not_wanted=not wanted)
+        assert in_thread(delivery.deliver_pending).result(timeout=30) == delivery.Decided()
+    assert delivery._decide(read_before) == delivery.Decided()  # it reads again, under the lock
+    assert Delivery.objects.count() == 1

@@ -20,6 +20,7 @@ from payments.models import DunningBlock, DunningRun, Letter, LetterDelivery, Re
 from tenants import files
 from tenants.models import Contact, Message
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
+from tests.concurrency import in_thread, wait_until_blocked
 from tests.smtp_server import ROOT
 
 ISSUED = date(2026, 2, 1)  # due on 15 February
@@ -256,3 +257,34 @@ def test_a_chunk_takes_as_many_statements_for_one_payer_as_for_many():
         owe(make_tenant(), issuer, on=date(2026, 2, 2))
     assert statements(date(2026, 2, 20)) == one
     assert Letter.objects.count() == 5
+
+
+@pytest.mark.django_db
+def test_what_turns_up_later_that_day_has_its_turn_tomorrow():
+    issuer, payer = make_issuer(), make_tenant()
+    owe(payer, issuer)
+    item = owe(payer, issuer, on=date(2026, 2, 2))
+    block = DunningBlock.objects.create(open_item=item, reason="Reklamation", starts_on=date(2026, 2, 1))
+    dunning.remind(issuer, on=date(2026, 2, 20))
+    block.delete()
+    dunning.remind(issuer, on=date(2026, 2, 20))
+    dunning.remind(issuer, on=date(2026, 2, 21))
+    assert letters() == [("2026-02-20", 0, Decimal("119")), ("2026-02-21", 0, Decimal("119"))]
+
+
+def test_a_second_run_waits_for_the_payer_and_then_finds_nothing(own_database, caplog):
+    issuer = make_issuer()
+    owe(make_tenant(), issuer)
+    dunning.remind(issuer, on=date(2026, 2, 17))
+    dunning.DunningRun.objects.create(issuer=issuer, on=date(2026, 2, 18))
+    with transaction.atomic():
+        dunning.remind(issuer, on=date(2026, 2, 18))
+        second = in_thread(lambda: dunning.remind(issuer, on=date(2026, 2, 18)))
+        wait_until_blocked()
+    second.result(timeout=30)
+    assert Letter.objects.count() == Reminder.objects.count() == 1
+
+    with transaction.atomic():
+        assert dunning.write_letters(limit=5) == 1
+        assert in_thread(lambda: dunning.write_letters(limit=5)).result(timeout=30) == 0
+    assert not caplog.records  # it let the letter be, it did not fail at it
