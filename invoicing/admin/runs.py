@@ -431,9 +431,7 @@ def sizes(run: BillRun) -> list[dict[str, Any]]:
             largest=Max("net"),
         )
     )
-    bars = [
-        {"label": size_label(low, high), "count": counts[f"size{n}"]} for n, (low, high) in enumerate(bounds)
-    ]
+    bars = [{"label": size_label(low, high), "count": counts[f"size{n}"]} for n, (low, high) in enumerate(bounds)]
     if counts["credits"]:
         bars.insert(0, {"label": gettext("credits"), "count": counts["credits"]})
     highest = max((bar["count"] for bar in bars), default=0)

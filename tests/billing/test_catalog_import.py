@@ -14,7 +14,10 @@ from tests.builders import make_item
 
 pytestmark = pytest.mark.django_db
 
-HEADER = "product;name_de;name_en;unit;tax_category;interval;price_class;currency;model;package_size;up_to;unit_price;flat_amount"
+HEADER = (
+    "product;name_de;name_en;unit;tax_category;interval;price_class;currency;model;package_size;up_to;unit_price"
+    ";flat_amount"
+)
 SEAT = "SEAT;Platz;Seat;C62;standard;monthly;1;EUR;"
 
 

@@ -42,8 +42,8 @@ class Command(BaseCommand):
             bill_run.bill(run, on_step=advance)
         done = bill_run.progress(run)
         self.stdout.write(
-            f"Bill run of {run.issue_on}: {done.documents} documents issued with {done.lines} lines for {done.issued} payers,"
-            f" {done.nothing_due} with nothing due, {done.parked} parked"
+            f"Bill run of {run.issue_on}: {done.documents} documents issued with {done.lines} lines"
+            f" for {done.issued} payers, {done.nothing_due} with nothing due, {done.parked} parked"
         )
         documents = demo.unprinted()
         with progress_bar(self.stderr, len(documents), "PDFs made") as advance:
