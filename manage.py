@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""Run a command; the servers it needs are started first. What is refused ends in one sentence and exit code 1."""
+"""Run a command; the servers it needs are started first. What is refused ends in one sentence and exit code 1.
+
+Commands speak the language of the environment (LANG), German or English; the installation's if it says neither.
+"""
 
 import os
 import sys
@@ -27,7 +30,9 @@ def needs_servers(arguments: list[str]) -> bool:
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
     try:
+        import django
         from django.core.management import execute_from_command_line
+        from django.utils import translation
     except ImportError:
         sys.exit("Django is not installed for this Python: run `make demo` once, then use .venv/bin/python manage.py.")
     from config import env, servers
@@ -37,7 +42,11 @@ def main() -> None:
     try:
         if needs_servers(sys.argv[1:]):
             servers.ensure(env.home(), env.embedded())
-        execute_from_command_line(sys.argv)
+        django.setup()
+        from tenants.terminal import language_of_environment
+
+        with translation.override(language_of_environment()):
+            execute_from_command_line(sys.argv)
     except OperatorError as refusal:
         sys.exit(str(refusal))
     except Exception as error:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery.beat import ScheduleEntry
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
@@ -47,8 +49,12 @@ TIMETABLE = (
 )
 
 
+@translation.override(settings.LANGUAGE_CODE)
 def write() -> list[str]:
-    """Store the entries that have no row yet; returns the names of the new ones. What staff changed stays."""
+    """Store the entries that have no row yet; returns the names of the new ones. What staff changed stays.
+
+    Names are stored in the installation's language, whoever runs the command.
+    """
     new = []
     for entry in TIMETABLE:
         if PeriodicTask.objects.filter(task=entry.task).exists():

@@ -1,12 +1,14 @@
-"""What the commands of all apps share: naming the issuer, showing progress."""
+"""What the commands of all apps share: their language, naming the issuer, showing progress."""
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from tenants.errors import OperatorError
@@ -55,3 +57,9 @@ def progress_bar(stream: Any, total: int, what: str) -> Iterator[Callable[[int],
     finally:
         if shown:
             stream.write("")
+
+
+def language_of_environment() -> str:
+    """German or English, as LANG says; the installation's language if it says neither."""
+    code = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return code[:2] if code[:2] in dict(settings.LANGUAGES) else str(settings.LANGUAGE_CODE)

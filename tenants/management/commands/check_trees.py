@@ -10,7 +10,7 @@ from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
 from tenants import tree
-from tenants.management.importing import language_of_environment
+from tenants.terminal import language_of_environment
 from tenants.transactions import acting
 
 
