@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import F, Q
 from django.utils.translation import gettext
 
@@ -23,8 +22,6 @@ from tenants.cells import Choice, Day, Number, Text, Whole
 from tenants.import_rows import CHANGED, ERROR, NEW, UNCHANGED, Recipe, Staged, Verdict
 from tenants.models import ImportBatch
 from tenants.tabular import RowError
-
-CATALOG_LOCK = 7_003
 
 COLUMNS = (
     Text(name="product", required=True, max_length=60),
@@ -216,11 +213,6 @@ def stated_of_price(row: Staged) -> dict[str, Any]:
     return stated
 
 
-def begin(batch: ImportBatch) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(%s)", [CATALOG_LOCK])
-
-
 def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
     references = {row.reference for row, _verdict in rows}
     products = {product.reference: product for product in Product.objects.filter(reference__in=references)}
@@ -309,7 +301,6 @@ RECIPE = Recipe(
     key="product",
     judge=judge,
     write=write,
-    begin=begin,
     unique=False,
     whole=True,
 )

@@ -8,15 +8,15 @@ knows about its records stands in a ``Recipe``: the columns, how a chunk is judg
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext, ngettext
@@ -42,6 +42,8 @@ from tenants.models import ImportBatch, ImportRow, Issuer
 from tenants.tabular import UNDECLARED, Declared, Reading
 from tenants.transactions import acting
 
+IMPORT_LOCK = 7_004
+
 
 class RowsRefused(OperatorError):
     """Rows of the file cannot be taken, so nothing of it was."""
@@ -49,6 +51,10 @@ class RowsRefused(OperatorError):
 
 class Outdated(OperatorError):
     """What the rows would change is no longer what was shown."""
+
+
+class Busy(OperatorError):
+    """Another import is being taken in."""
 
 
 class NoIssuer(OperatorError):
@@ -159,6 +165,28 @@ def apply(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> No
         raise
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other import is being taken in, and keep others waiting: for who looks and applies in one go."""
+    with connection.cursor() as cursor:
+        cursor.execute("set lock_timeout = 0")
+        cursor.execute("select pg_advisory_lock(%s)", [IMPORT_LOCK])
+        cursor.execute("reset lock_timeout")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s)", [IMPORT_LOCK])
+
+
+def take_turn() -> None:
+    """One import at a time: two of the same file would both find its rows new. Raises ``Busy``."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_xact_lock(%s)", [IMPORT_LOCK])
+        if not cursor.fetchone()[0]:
+            raise Busy(gettext("Another import is being taken in; try again in a moment."))
+
+
 def apply_all(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> None:
     with acting(actor=actor, channel=channel, reason=batch.file_name):
         batch = locked(batch)
@@ -168,6 +196,7 @@ def apply_all(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -
             raise Outdated(gettext("The file was not compared with what is stored yet."))
         if batch.counts.get(ERROR) and not batch.skip_bad:
             raise RowsRefused(refusal(batch))
+        take_turn()
         recipe.begin(batch)
         recipe.laid(batch)
         for chunk in staged_chunks(recipe, batch):

@@ -11,6 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
@@ -25,6 +26,7 @@ from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from tenants import import_rows, staging
+from tenants.admin.base import refusal_of
 from tenants.admin.figures import number
 from tenants.errors import OperatorError
 from tenants.import_rows import CHANGED, ERROR, NEW, UNCHANGED, Recipe, as_text
@@ -264,6 +266,10 @@ class SheetScreen(ImportExportMixin):
                 staging.apply(self.recipe, batch, actor=request.user.get_username(), channel="import")
             except OperatorError as refusal:
                 messages.error(request, str(refusal))
+            except DatabaseError as error:
+                if not (sentence := refusal_of(error)):
+                    raise
+                messages.error(request, sentence)
             else:
                 taken = batch.counts[NEW] + batch.counts[CHANGED]
                 text = ngettext("%(count)d row was taken in.", "%(count)d rows were taken in.", taken)

@@ -2,9 +2,7 @@
 
 import argparse
 import getpass
-import os
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +16,7 @@ from tenants.errors import OperatorError
 from tenants.import_rows import CHANGED, ERROR, NEW, UNCHANGED, Recipe
 from tenants.models import ImportBatch, ImportRow
 from tenants.tabular import DATES, DECIMALS, ENCODINGS, Declared
+from tenants.terminal import language_of_environment
 from tenants.transactions import rehearsal
 
 SHOWN, SHOWN_IN_A_REHEARSAL = 50, 2_000
@@ -46,7 +45,10 @@ class ImportCommand(BaseCommand):
             )
 
     def handle(self, *args: Any, file: Path, dry_run: bool, language: str | None, **options: Any) -> None:
-        with translation.override(language or language_of_environment()), rehearsal() if dry_run else nullcontext():
+        with (
+            translation.override(language or language_of_environment()),
+            rehearsal() if dry_run else staging.alone(),
+        ):
             try:
                 self.take(file, dry_run, options)
             except OperatorError as refusal:
@@ -137,9 +139,3 @@ def described(recipe: Recipe, row: ImportRow) -> str:
         "reference": row.reference,
         "what": what,
     }
-
-
-def language_of_environment() -> str:
-    """German or English, as LANG says; the installation's language if it says neither."""
-    code = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return code[:2] if code[:2] in dict(settings.LANGUAGES) else str(settings.LANGUAGE_CODE)

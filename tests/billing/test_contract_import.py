@@ -1,13 +1,17 @@
 """Contracts from a file: what each row would do, what it may not do, and that all of it or nothing is done."""
 
 import io
+import subprocess
+import sys
 import tracemalloc
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.utils import translation
 
 from billing import contract_import
@@ -16,8 +20,7 @@ from tenants import staging
 from tenants.models import ImportBatch, ImportRow
 from tests.builders import make_grant, make_issuer, make_item, make_price, make_price_class, make_product, make_tenant
 
-pytestmark = pytest.mark.django_db
-
+ROOT = Path(__file__).parents[2]
 HEADER = (
     "contract;tenant;product;quantity;starts_on;last_day;billing_day;trial_days;term_months;renewal_months;notice_days;"
     "discount_percent;discount_amount;discount_periods;po_number"
@@ -32,7 +35,7 @@ def kept_apart(settings, tmp_path):
 
 
 @pytest.fixture
-def issuer():
+def issuer(db):
     """An issuer with one account (class 2, EUR) and the products SEAT and DISK; DISK has no price in USD."""
     make_tenant(reference="T1", price_class=2)
     for reference in ("SEAT", "DISK"):
@@ -299,7 +302,7 @@ def import_book(book, name, **options):
     call_command(f"import_{name}", book / f"{name}.csv", language="en", **options)
 
 
-def test_the_sample_book(sample_book, capsys):
+def test_the_sample_book(db, sample_book, capsys):
     for name in ("issuer", "catalog", "tenants", "contracts"):
         import_book(sample_book, name)
     output = capsys.readouterr().out.splitlines()
@@ -341,3 +344,38 @@ def test_which_issuer(issuer, tmp_path, capsys):
         call_command("import_contracts", file, language="en", issuer="THIRD")
     call_command("import_contracts", file, language="en", issuer="SECOND")
     assert Subscription.objects.get().issuer == second
+
+
+def test_two_imports_at_once_give_the_same_rows_as_one(own_database, tmp_path):
+    make_tenant(reference="T1", price_class=2)
+    make_price(product=make_product(reference="SEAT"), price_class=make_price_class(2))
+    make_issuer(reference="MAIN")
+    file = tmp_path / "c.csv"
+    file.write_text("\n".join([HEADER, *(f"V{n};T1;SEAT;1;01.01.2026;;;;;;;10;;;" for n in range(500))]))
+    command = [sys.executable, "manage.py", "import_contracts", str(file), "--language", "en", "--show", "0"]
+    environment = own_database.environment | {"KONTOR_HOME": str(tmp_path / "home")}
+    running = [
+        subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    outputs = sorted(process.communicate()[0].splitlines()[-1] for process in running)
+    assert outputs == ["0 rows were taken in.", "0 rows were taken in.", "500 rows were taken in."]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert (Subscription.objects.count(), Item.objects.count(), Grant.objects.count()) == (500, 500, 500)
+
+
+def test_an_import_waits_for_no_other_but_says_so(own_database):
+    make_tenant(reference="T1", price_class=2)
+    make_price(product=make_product(reference="SEAT"), price_class=make_price_class(2))
+    batch = offer(make_issuer(), "V1;T1;SEAT;1;01.01.2026;;;;;;;;;;")
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("select pg_advisory_lock(%s)", [staging.IMPORT_LOCK])
+        with pytest.raises(staging.Busy):
+            apply(batch)
+    finally:
+        other.close()
+    batch.refresh_from_db()
+    assert (batch.state, Subscription.objects.count()) == ("read", 0)
+    apply(batch)
+    assert Subscription.objects.count() == 1
