@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.conf import settings
 
 from billing.models import Subscription
 from invoicing import bill_run
@@ -13,6 +19,7 @@ from payments.models import Letter, LetterDelivery
 from tenants import files, messages
 from tenants.models import Issuer, Tenant
 from tests.builders import make_grant, make_issuer, make_item, make_price, make_subscription, make_tenant
+from tests.databases import copy_database, drop_database, use_database
 
 FEBRUARY = date(2026, 2, 1)
 MARCH = date(2026, 3, 1)
@@ -83,3 +90,19 @@ def send_something(issuer: Issuer) -> None:
     reminder.save()
     letter = Letter.objects.get(payer=invoice.payer)
     LetterDelivery.objects.create(letter=letter, recipient="a@example.com", message=reminder)
+
+
+@contextmanager
+def committed_small_book(template: str, files_root: Path) -> Iterator[str]:
+    """The small book in a database of its own, in use until it is dropped; for the tests of one module."""
+    before = settings.DATABASES["default"]["NAME"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "FILES_ROOT", files_root)
+        name = copy_database(template)
+        use_database(name)
+        try:
+            send_something(make_small_book())
+            yield name
+        finally:
+            use_database(before)
+            drop_database(name)

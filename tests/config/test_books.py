@@ -15,30 +15,21 @@ from django.utils import translation
 
 from config import books
 from tenants.models import Tenant
-from tests.databases import copy_database, drop_database, use_database
-from tests.small_book import make_small_book, send_something
+from tests.guards import copy_of
+from tests.small_book import committed_small_book
 
 
 @pytest.fixture(scope="module")
 def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterator[None]:
-    """A small book in a database of this module's own, committed; from then on the connection is the owner's."""
-    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settings, "FILES_ROOT", tmp_path_factory.mktemp("files"))
-        before = settings.DATABASES["default"]["NAME"]
-        name = copy_database(template_database)
-        use_database(name)
-        try:
-            send_something(make_small_book())
-            connection.close()
+    """A small book, committed; from then on the connection is the owner's."""
+    files = tmp_path_factory.mktemp("files")
+    with django_db_blocker.unblock(), committed_small_book(template_database, files), translation.override("en"):
+        connection.close()
+        with pytest.MonkeyPatch.context() as patch:
             for key in ("USER", "PASSWORD"):
                 patch.setitem(connection.settings_dict, key, connections["owner"].settings_dict[key])
-            with translation.override("en"):
-                yield
-        finally:
+            yield
             connection.close()
-            patch.undo()
-            use_database(before)
-            drop_database(name)
 
 
 @contextmanager
@@ -83,20 +74,6 @@ def named(query: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"select {query}")
         return str(cursor.fetchone()[0])
-
-
-def copied(table: str, where: str, **changed: str) -> str:
-    """A statement that adds a copy of a row, some columns changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
-            " and attname <> 'id'",
-            [table],
-        )
-        columns = [row[0] for row in cursor.fetchall()]
-    values = ", ".join(changed.get(column, f'"{column}"') for column in columns)
-    names = ", ".join(f'"{column}"' for column in columns)
-    return f"insert into {table} ({names}) select {values} from {table} where {where};"
 
 
 def without(table: str, *constraints: str) -> str:
@@ -146,7 +123,7 @@ CASES = {
     "a credit is booked twice": (
         lambda: (
             without("billing_charge", "charge_standing_credits_do_not_overlap", "charge_once")
-            + copied("billing_charge", f"id = {CHARGE.format(CREDIT_NOTE)}")
+            + copy_of("billing_charge", f"id = {CHARGE.format(CREDIT_NOTE)}")
         ),
         lambda: {
             ("days credited once", f"charge {named('max(id) from billing_charge')} of contract V-LEAVING"),
@@ -158,7 +135,7 @@ CASES = {
     "two positions of a contract at one price": (
         lambda: (
             without("billing_item", "item_once_per_price_and_day")
-            + copied(
+            + copy_of(
                 "billing_item", "subscription_id = (select id from billing_subscription where reference = 'V-ALONE')"
             )
         ),
@@ -236,13 +213,13 @@ CASES = {
     ),
     "a reversal does not cancel out": (
         lambda: (
-            copied(
+            copy_of(
                 "billing_charge",
                 f"id = {CHARGE.format(FIRST)}",
                 kind="'credit'",
                 net="-99",
                 reverses_id="id",
-                trace="""'{"net": "-99"}'""",
+                trace="""'{"net": "-99"}'::jsonb""",
             )
             + "update billing_charge set reversed_by_id = (select max(id) from billing_charge)"
             f" where id = {CHARGE.format(FIRST)}"
@@ -442,7 +419,7 @@ CASES = {
         },
     ),
     "an entry has balanced postings more": (
-        lambda: copied("invoicing_posting", f"entry_id = {ENTRY.format(FIRST)}"),
+        lambda: copy_of("invoicing_posting", f"entry_id = {ENTRY.format(FIRST)}"),
         lambda: {("receivables", "document RE-2026-00001"), ("entries", "document RE-2026-00001")},
     ),
     "a receivable names no open item": (
@@ -463,17 +440,17 @@ CASES = {
     "a document has two files": (
         lambda: (
             without("invoicing_documentfile", "document_file_once")
-            + copied("tenants_file", "path like 'documents/%'", path="path || '2'")
-            + copied("invoicing_documentfile", "true", file_id="(select max(id) from tenants_file)")
+            + copy_of("tenants_file", "path like 'documents/%'", path="path || '2'")
+            + copy_of("invoicing_documentfile", "true", file_id="(select max(id) from tenants_file)")
         ),
         lambda: {("file", "document RE-2026-00001"), ("guards", "document_file_once")},
     ),
     "a document goes twice to the same address": (
         lambda: (
-            copied(
+            copy_of(
                 "tenants_message", "key = 'invoice'", key="'again'", message_id="'again'", recipient="'A@example.com'"
             )
-            + copied(
+            + copy_of(
                 "invoicing_delivery",
                 "true",
                 recipient="'A@example.com'",
@@ -488,8 +465,8 @@ CASES = {
     ),
     "a letter goes twice to the same address": (
         lambda: (
-            copied("tenants_message", "key = 'letter'", key="'again'", message_id="'again'")
-            + copied(
+            copy_of("tenants_message", "key = 'letter'", key="'again'", message_id="'again'")
+            + copy_of(
                 "payments_letterdelivery",
                 "true",
                 recipient="'A@example.com'",
@@ -501,7 +478,7 @@ CASES = {
     "an item was reminded of twice on one level": (
         lambda: (
             without("payments_reminder", "reminder_once_per_item_and_level")
-            + copied("payments_reminder", f"open_item_id = {ITEM.format(FIRST)}")
+            + copy_of("payments_reminder", f"open_item_id = {ITEM.format(FIRST)}")
         ),
         lambda: {("reminded once", "document RE-2026-00001"), ("guards", "reminder_once_per_item_and_level")},
     ),

