@@ -33,7 +33,6 @@ SUPPORT = """
     invoicing.view_invoice invoicing.view_line invoicing.view_vatshare invoicing.view_delivery invoicing.view_openitem
     payments.view_letter payments.view_reminder payments.view_letterdelivery payments.view_dunningblock
 """
-IMPORTS = "import"  # whoever prepares also imports: every permission that begins so
 
 
 def ensure_roles(using: str, *, reset: bool = False) -> list[str]:
@@ -44,11 +43,12 @@ def ensure_roles(using: str, *, reset: bool = False) -> list[str]:
     held = Permission.objects.using(using).filter(content_type__app_label__in=OURS).select_related("content_type")
     known = {f"{permission.content_type.app_label}.{permission.codename}": permission for permission in held}
     views = [name for name in known if name.partition(".")[2].startswith("view_")]
-    imports = [name for name in known if name.partition(".")[2].startswith(IMPORTS)]
+    imports = [name for name in known if name.partition(".")[2].startswith("import_")]
+    exports = [name for name in known if name.partition(".")[2].startswith("export_")]
     wanted: dict[str, Iterable[str]] = {
-        "operator": [*views, *imports, *OPERATOR.split()],
-        "approver": [*views, *APPROVER.split()],
-        "auditor": views,
+        "operator": [*views, *imports, *exports, *OPERATOR.split()],
+        "approver": [*views, *exports, *APPROVER.split()],
+        "auditor": [*views, *exports],
         "support": SUPPORT.split(),
     }
     touched = []

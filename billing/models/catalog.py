@@ -112,7 +112,7 @@ class Price(models.Model):
             ),
             models.CheckConstraint(
                 name="price_package_has_a_size",
-                condition=~Q(model="package") | Q(package_size__gt=0),
+                condition=~Q(model="package") | Q(package_size__isnull=False, package_size__gt=0),
                 violation_error_message=_("A package price needs a package size above zero."),
             ),
             models.CheckConstraint(

@@ -161,7 +161,7 @@ def settings_table(tenant: Tenant) -> SafeString:
         "<tbody>{}</tbody></table>",
         gettext("setting"),
         gettext("in force"),
-        gettext("from"),
+        gettext("origin"),
         format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
     )
 

@@ -77,7 +77,7 @@ class UserAdmin(Screen, DjangoUserAdmin):
         given = super().get_readonly_fields(request, obj)
         return given if request.user.is_superuser else [*given, "is_superuser", "groups"]
 
-    def formfield_for_manytomany(self, db_field: ManyToManyField, request: Any, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: ManyToManyField, request: Any = None, **kwargs: Any) -> Any:
         if db_field.name == "groups":
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultiple()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
@@ -92,7 +92,7 @@ class GroupAdmin(Screen, DjangoGroupAdmin):
     def meaning(self, group: Group) -> str:
         return str(ROLES.get(group.name, "–"))
 
-    def formfield_for_manytomany(self, db_field: ManyToManyField, request: Any, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: ManyToManyField, request: Any = None, **kwargs: Any) -> Any:
         if db_field.name != "permissions":
             return super().formfield_for_manytomany(db_field, request, **kwargs)
         known = Permission.objects.filter(content_type__app_label__in=APPS).select_related("content_type")

@@ -1,0 +1,134 @@
+"""Every page of the admin, in both languages; and that long lists cost no more queries than short ones."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from html import unescape
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+
+from payments import dunning
+from payments.models import DunningBlock
+from tenants import messages
+from tenants.models import Contact, ImportBatch, ImportRow, VatCheck
+from tests.builders import make_grant, make_issuer, make_tenant
+from tests.small_book import FEBRUARY, MARCH, bill, make_contract
+
+pytestmark = pytest.mark.django_db
+
+# What the theme, Django and its other apps say where nobody translated them.
+ENGLISH = """
+    Type to search|Apply Filters|Reset filters|Filters|Select value|Select action|Select record|Select all rows
+    No results found
+    This page yielded|Save and continue editing|Save and add another|Add another|Go back|General|More actions|No data
+    Welcome back|All applications|Search apps|Choose file|Click to download|Current file|Add row|Add new item|Date from
+    Raw passwords are not stored|After you've created a user|Loading more|Recent searches|Toggle password|Expand row
+    Light|Dark|Unknown|Close|History|Change password|Log out|Delete|Cancel|Permissions|Can add|Can change|Can view
+"""
+FORBIDDEN = [text.strip() for text in ENGLISH.replace("\n", "|").split("|") if text.strip()]
+
+
+def fill(serial: int) -> None:
+    """One more row, at least, of everything that has a page."""
+    issuer = make_issuer()
+    tenant = make_tenant(vat_id="DE489068288")
+    Contact.objects.create(tenant=tenant, name=f"Jana {serial}", email=f"jana{serial}@example.com", is_billing=True)
+    VatCheck.objects.create(tenant=tenant, vat_id=tenant.vat_id, method="check_digits", is_valid=True)
+    make_grant(subscription=make_contract(issuer, tenant))
+    bill(issuer, FEBRUARY)
+    bill(issuer, MARCH, issues=False)
+    dunning.remind(issuer, on=date(2026, 3, 20))
+    DunningBlock.objects.create(tenant=tenant, reason="Ratenzahlung", starts_on=FEBRUARY)
+    messages.compose(
+        f"test:{serial}", issuer=issuer, tenant=tenant, recipient="a@example.com", subject="Rechnung", body="Text"
+    ).save()
+    batch = ImportBatch.objects.create(kind="tenants", file_name=f"{serial}.csv", sha256="0" * 64, counts={"new": 1})
+    ImportRow.objects.create(batch=batch, number=1, reference="T1", state="new", cells={"name": "Café"})
+    user = User.objects.create_user(f"user{serial}", is_staff=True)
+    user.groups.add(Group.objects.create(name=f"group {serial}"))
+    crontab = CrontabSchedule.objects.create(minute=str(serial), hour="2")
+    PeriodicTask.objects.create(name=f"task {serial}", task="config.nightly", crontab=crontab)
+    IntervalSchedule.objects.create(every=serial + 1, period="hours")
+    ClockedSchedule.objects.create(clocked_time=datetime(2026, 1, serial + 1, tzinfo=UTC))
+    SolarSchedule.objects.create(event="sunset", latitude=serial, longitude=serial)
+
+
+def lists() -> list[str]:
+    return [
+        reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for model in sorted(admin.site._registry, key=lambda model: model._meta.label)
+    ]
+
+
+def queries(client, url: str) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        response = client.get(url)
+    assert response.status_code == 200, url
+    return len(captured)
+
+
+def test_a_list_of_three_rows_asks_no_more_than_a_list_of_one(admin_client):
+    fill(1)
+    pages = [*lists(), reverse("admin:index")]
+    for url in pages:
+        admin_client.get(url)  # what is remembered is remembered from here on
+    before = {url: queries(admin_client, url) for url in pages}
+    fill(2)
+    fill(3)
+    assert {url: queries(admin_client, url) for url in pages} == before
+
+
+def pages_of_every_model(client) -> list[str]:
+    """List, form for a new record where there is one, and the page of one record, of every model with screens."""
+    urls = []
+    for model, screen in admin.site._registry.items():
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        urls.append(reverse(f"{name}_changelist"))
+        if client.get(reverse(f"{name}_add")).status_code == 200:
+            urls.append(reverse(f"{name}_add"))
+        record = screen.model._base_manager.order_by("-pk").first()
+        assert record is not None, f"no {model.__name__} to look at"
+        urls.append(reverse(f"{name}_change", args=[record.pk]))
+        if model._meta.label == "tenants.Tenant":
+            urls.append(reverse("account", args=[record.pk]))
+    return [*urls, reverse("admin:index"), reverse("admin:password_change")]
+
+
+def seen(html: str) -> list[str]:
+    """The texts and titles a person can read."""
+    html = re.sub(r"(?s)<(script|style|template)\b.*?</\1>|<!--.*?-->", " ", html)
+    html = re.sub(r'<span class="material-symbols-outlined[^"]*"[^>]*>[^<]*</span>', " ", html)
+    attributes = re.findall(r'(?:placeholder|title|aria-label)="([^"]*)"', html)
+    return [unescape(text).strip() for text in [*re.sub(r"<[^>]*>", "\x00", html).split("\x00"), *attributes]]
+
+
+def test_every_page_opens_in_both_languages_and_keeps_to_the_headers(admin_client):
+    fill(1)
+    left = {}
+    for language in ("de", "en"):
+        admin_client.cookies["django_language"] = language
+        for url in pages_of_every_model(admin_client):
+            response = admin_client.get(url)
+            html = response.content.decode()
+            assert response.status_code == 200, url
+            assert f'<html lang="{language}"' in html, url
+            assert "script-src 'self' 'unsafe-eval'" in response["Content-Security-Policy"]
+            assert response["Cache-Control"] == "no-store"
+            assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>\s*\S|\son(click|submit|change|load)=", html), url
+            assert "<script>" not in html, url
+            if language == "de":
+                english = {
+                    text for text in seen(html) for word in FORBIDDEN if text == word or text.startswith(f"{word} ")
+                }
+                if english:
+                    left[url] = english
+    assert not left

@@ -1,0 +1,201 @@
+"""A bill run in the admin: start, watch, decide, issue; each step with its own right."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.urls import reverse
+
+from billing.models import Charge
+from config.rights import ensure_roles
+from invoicing import bill_run
+from invoicing.models import BillRun, Invoice, Outcome
+from tests.builders import make_issuer, make_price, make_tenant
+from tests.small_book import FEBRUARY, bill, make_contract
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def english(settings):
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture
+def issuer():
+    issuer = make_issuer()
+    price = make_price((None, "100.00", "0"))
+    for reference in ("A", "B", "C"):
+        make_contract(issuer, make_tenant(reference=reference, name=f"Customer {reference}"), price=price)
+    return issuer
+
+
+@pytest.fixture
+def run(issuer) -> BillRun:
+    return bill(issuer, FEBRUARY, issues=False)
+
+
+def page(run: BillRun) -> str:
+    return reverse("admin:invoicing_billrun_change", args=[run.pk])
+
+
+def do(client, run: BillRun, verb: str, **data):
+    return client.post(reverse("admin:invoicing_billrun_do", args=[run.pk, verb]), data)
+
+
+def signed_in(client, *roles: str):
+    ensure_roles("default")
+    user = User.objects.create_user("somebody", is_staff=True)
+    user.groups.set(Group.objects.filter(name__in=roles))
+    client.force_login(user)
+    return client
+
+
+def states(run: BillRun) -> dict[str, str]:
+    return dict(run.invoices.order_by("payer__reference").values_list("payer__reference", "state"))
+
+
+def messages_of(response) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+def test_the_form_starts_a_run_and_leads_to_its_page(admin_client, issuer, django_capture_on_commit_callbacks):
+    url = reverse("admin:invoicing_billrun_add")
+    assert admin_client.get(url).context["form"].initial["issuer"] == issuer
+    form = {"issuer": issuer.pk, "through": "2026-02-01", "issue_on": "2026-02-02"}
+    with django_capture_on_commit_callbacks() as woken:
+        response = admin_client.post(url, form)
+    run = BillRun.objects.get()
+    assert response.url == page(run)
+    assert (run.through, run.issue_on, run.issues_by_itself) == (FEBRUARY, date(2026, 2, 2), False)
+    assert run.started_by.username == "admin"
+    assert len(woken) == 1
+    progress = reverse("admin:invoicing_billrun_progress", args=[run.pk])
+    assert admin_client.get(progress).json() == {
+        "percent": 0,
+        "text": "0 of 3 payers",
+        "documents": 0,
+        "parked": 0,
+        "finished": False,
+    }
+    assert f'data-progress-url="{progress}"' in admin_client.get(page(run)).content.decode()
+    bill_run.bill(run)
+    assert admin_client.get(progress).json()["finished"] is True
+    html = admin_client.get(page(run)).content.decode()
+    assert "data-progress-url" not in html
+    assert "€357.00" in html  # three times 100.00 and 19 %
+
+
+def test_a_second_run_for_the_same_day_says_why_not(admin_client, issuer):
+    bill_run.start(issuer=issuer, through=FEBRUARY, issue_on=FEBRUARY, issues_by_itself=False)
+    form = {"issuer": issuer.pk, "through": "2026-01-31", "issue_on": "2026-02-01"}
+    response = admin_client.post(reverse("admin:invoicing_billrun_add"), form)
+    assert response.status_code == 200
+    assert "is in progress" in messages_of(response)[0]
+    assert BillRun.objects.count() == 1
+
+
+def test_hold_release_and_issue(admin_client, run):
+    held = run.invoices.get(payer__reference="B")
+    do(admin_client, run, "hold", invoice=[held.pk], hold_reason="Rückfrage beim Kunden")
+    do(admin_client, run, "release-all")
+    assert states(run) == {"A": "released", "B": "held", "C": "released"}
+    assert "Rückfrage beim Kunden" in admin_client.get(page(run)).content.decode()
+    do(admin_client, run, "issue")
+    assert states(run) == {"A": "issued", "B": "held", "C": "issued"}
+    assert list(Invoice.objects.issued().order_by("number").values_list("number", flat=True)) == [
+        "RE-2026-00001",
+        "RE-2026-00002",
+    ]
+
+
+def test_holding_wants_a_reason_and_a_choice(admin_client, run):
+    draft = run.invoices.first()
+    assert do(admin_client, run, "hold", invoice=[draft.pk]).url == page(run)
+    assert do(admin_client, run, "hold", hold_reason="Rückfrage").url == page(run)
+    assert set(states(run).values()) == {"draft"}
+    assert messages_of(admin_client.get(page(run))) == [
+        "Say why the documents are held back.",
+        "No document is selected.",
+    ]
+
+
+def test_discarding_computes_again(admin_client, run):
+    draft = run.invoices.get(payer__reference="B")
+    do(admin_client, run, "discard", invoice=[draft.pk])
+    assert not Charge.objects.filter(item__subscription__tenant__reference="B").exists()
+    assert run.outcomes.get(payer__reference="B").state == Outcome.State.PENDING
+    bill_run.bill(run)
+    assert states(run) == {"A": "draft", "B": "draft", "C": "draft"}
+
+
+def test_drafts_of_another_run_are_out_of_reach(admin_client, run):
+    other = bill(make_issuer(), FEBRUARY, issues=False)
+    do(admin_client, other, "release", invoice=[run.invoices.first().pk])
+    assert set(states(run).values()) == {"draft"}
+
+
+def test_parked_payers_are_named_with_their_reason_and_billed_again(admin_client, issuer):
+    stranger = make_tenant(reference="D", street="")
+    make_contract(issuer, stranger)
+    run = bill(issuer, FEBRUARY, issues=False)
+    html = admin_client.get(page(run)).content.decode()
+    assert 'id="parked"' in html
+    assert run.outcomes.get(payer=stranger).reason in html
+    stranger.street = "Hauptstraße 1"
+    stranger.save()
+    do(admin_client, run, "again")
+    bill_run.bill(run)
+    assert states(run)["D"] == "draft"
+
+
+def test_what_changed_against_the_last_run_is_flagged(admin_client, issuer, run):
+    do(admin_client, run, "release-all")
+    do(admin_client, run, "issue")
+    make_contract(issuer, make_tenant(reference="NEW"), starts_on=date(2026, 3, 1))
+    march = bill(issuer, date(2026, 3, 1), issues=False)
+    march.invoices.filter(payer__reference="A").update(net=Decimal(150), gross=Decimal("169"))
+    rows = {row["invoice"].payer.reference: row["flag"] for row in admin_client.get(page(march)).context["rows"]}
+    assert rows == {"A": "+50 % against €100.00", "B": "", "C": "", "NEW": "new"}
+
+
+VERBS = ["release-all", "release", "hold", "discard", "issue", "again", "resume"]
+MAY = {
+    "operator": {"discard", "again", "resume"},
+    "approver": {"release-all", "release", "hold", "discard", "issue"},
+    "auditor": set(),
+    "support": set(),
+}
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_without_the_right_there_is_no_button_and_no_post(client, run, role: str):
+    run.invoices.filter(payer__reference="A").update(state="released")
+    signed_in(client, role)
+    response = client.get(page(run))
+    if role == "support":
+        assert response.status_code == 403
+    else:
+        shown = {verb for verb in VERBS if f"/{verb}/do/" in response.content.decode().replace('action="', 'action=" ')}
+        offered = {verb for verb, allowed in response.context["may"].items() if allowed}
+        assert offered == MAY[role]
+        assert shown - {"release"} <= MAY[role]  # the form itself names one verb
+    for verb in VERBS:
+        if verb not in MAY[role]:
+            assert do(client, run, verb, invoice=[run.invoices.first().pk], hold_reason="x").status_code == 403
+    assert states(run) == {"A": "released", "B": "draft", "C": "draft"}
+
+
+def test_who_may_not_issue_cannot_start_a_run_that_issues_by_itself(client, issuer):
+    signed_in(client, "operator")
+    form = {"issuer": issuer.pk, "through": "2026-02-01", "issue_on": "2026-02-01", "issues_by_itself": "on"}
+    client.post(reverse("admin:invoicing_billrun_add"), form)
+    assert BillRun.objects.get().issues_by_itself is False
+
+
+def test_decisions_take_a_post(admin_client, run):
+    assert admin_client.get(reverse("admin:invoicing_billrun_do", args=[run.pk, "release-all"])).status_code == 403
+    assert set(states(run).values()) == {"draft"}

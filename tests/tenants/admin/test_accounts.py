@@ -1,0 +1,92 @@
+"""Accounts in the admin: the tree, what is inherited, evidence of VAT ids, and who did what and why."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from tenants.models import Activity, Tenant
+from tests.builders import make_issuer, make_tenant
+from tests.pages import filled
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def english(settings):
+    settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture
+def group() -> Tenant:
+    make_issuer(payment_days=21, reference="MAIN")
+    return make_tenant(reference="GROUP", collection="card")
+
+
+def page(tenant: Tenant) -> str:
+    return reverse("admin:tenants_tenant_change", args=[tenant.pk])
+
+
+def edit(client, tenant: Tenant, **fields):
+    return client.post(page(tenant), filled(client.get(page(tenant))) | fields)
+
+
+def test_a_change_is_on_record_with_who_through_what_and_why(admin_client, group):
+    assert edit(admin_client, group, city="Ravensburg", _reason="Umzug laut E-Mail vom 3.2.").status_code == 302
+    activity = Activity.objects.filter(table="tenants_tenant", row=group.pk).first()
+    assert (activity.actor, activity.channel, activity.reason) == ("admin", "admin", "Umzug laut E-Mail vom 3.2.")
+    assert (activity.before, activity.after) == ({"city": "München"}, {"city": "Ravensburg"})
+    history = admin_client.get(reverse("admin:tenants_tenant_history", args=[group.pk]), follow=True)
+    assert "city: München → Ravensburg" in history.content.decode()
+
+
+def test_settings_name_the_account_they_come_from(admin_client, group):
+    child = make_tenant(parent=group, reference="CHILD", collection="", payment_days=None)
+    html = admin_client.get(page(child)).content.decode()
+    assert "<tr><td>collection</td><td>card</td><td>GROUP</td></tr>" in html
+    assert "<tr><td>days to pay</td><td>21</td><td>MAIN</td></tr>" in html
+    assert "<tr><td>currency</td><td>EUR</td><td>own</td></tr>" in html
+
+
+def test_an_account_moves_with_all_below_it_but_never_below_itself(admin_client, group):
+    branch = make_tenant(parent=group, kind="branch")
+    leaf = make_tenant(parent=branch, kind="department")
+    refused = edit(admin_client, group, parent=leaf.pk)
+    assert "lies below this account" in refused.content.decode()
+    other = make_tenant(reference="OTHER")
+    assert edit(admin_client, branch, parent=other.pk).status_code == 302
+    other.refresh_from_db()
+    assert [tenant.pk for tenant in other.get_descendants()] == [branch.pk, leaf.pk]
+
+
+def test_a_reseller_stands_above_who_buys_from_it(admin_client, group):
+    stranger, child = make_tenant(), make_tenant(parent=group)
+    assert "is an account above this one" in edit(admin_client, child, contracting_party=stranger.pk).content.decode()
+    assert edit(admin_client, child, contracting_party=group.pk).status_code == 302
+
+
+def test_a_vat_id_is_checked_when_it_is_written_and_the_answer_is_kept(admin_client, group):
+    edit(admin_client, group, vat_id="de 489 068 288")
+    group.refresh_from_db()
+    assert (group.vat_id, group.vat_id_valid) == ("DE489068288", True)
+    response = admin_client.get(page(group))
+    edit(admin_client, group, vat_id="DE489068289")
+    group.refresh_from_db()
+    assert (group.vat_id, group.vat_id_valid) == ("DE489068289", False)
+    checks = group.vat_checks.order_by("pk").values_list("vat_id", "is_valid")
+    assert list(checks) == [("DE489068288", True), ("DE489068289", False)]
+    assert "vat_id_valid" not in filled(response)
+
+
+def test_an_account_with_others_below_it_cannot_be_deleted(admin_client, group):
+    make_tenant(parent=group)
+    delete = reverse("admin:tenants_tenant_delete", args=[group.pk])
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+    assert Tenant.objects.filter(pk=group.pk).exists()
+
+
+def test_the_list_stands_in_the_order_of_the_tree(admin_client, group):
+    other = make_tenant(reference="OTHER")
+    child = make_tenant(parent=group, reference="CHILD")
+    rows = admin_client.get(reverse("admin:tenants_tenant_changelist")).context["cl"].result_list
+    assert [row.pk for row in rows] == [group.pk, child.pk, other.pk]
