@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Model, Q, Sum
 from django.db.models.functions import TruncMonth
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -24,7 +24,7 @@ from django_celery_beat.models import PeriodicTask
 from billing import charging
 from billing.kernel.schedule import Timing
 from billing.kernel.term import term_on
-from billing.models import Item, Subscription
+from billing.models import Item, Product, Subscription
 from invoicing.admin.documents import STATE_COLOURS
 from invoicing.admin.ledger import with_open_amount
 from invoicing.models import BillRun, Invoice, OpenItem, Outcome
@@ -73,9 +73,27 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "revenue": revenue(today) if user.has_perm("invoicing.view_invoice") else None,
         "timetable": timetable() if user.has_perm("django_celery_beat.view_periodictask") else None,
         "may_start": user.has_perm("invoicing.start_billrun"),
-        "is_empty": not Issuer.objects.exists(),
+        "steps": first_steps(user),
     }
     return context
+
+
+def first_steps(user: Any) -> list[tuple[str, str, bool]]:
+    """Until the first bill run: the way to it, in order, each step with its page and whether it is done."""
+    if BillRun.objects.exists():
+        return []
+    ways: list[tuple[str, type[Model], str, str]] = [
+        (gettext("Import your company as issuer"), Issuer, "tenants_issuer_import", "tenants.import_issuer"),
+        (gettext("Import the catalog"), Product, "billing_product_import", "billing.import_product"),
+        (gettext("Import the accounts"), Tenant, "tenants_tenant_import", "tenants.import_tenant"),
+        (gettext("Import the contracts"), Subscription, "billing_subscription_import", "billing.import_subscription"),
+        (gettext("Start a bill run"), BillRun, "invoicing_billrun_add", "invoicing.start_billrun"),
+    ]
+    return [
+        (title, reverse(f"admin:{page}"), model._default_manager.exists())
+        for title, model, page, right in ways
+        if user.has_perm(right)
+    ]
 
 
 def drafts_card() -> Card:
@@ -255,7 +273,10 @@ def clock(task: PeriodicTask) -> str:
     """When a task comes, as briefly as it can be said."""
     cron = task.crontab
     if cron is None:
-        return str(task.interval or "")
+        interval = task.interval
+        if interval is not None and interval.period == "minutes":
+            return ngettext("every minute", "every %(n)d minutes", interval.every) % {"n": interval.every}
+        return str(interval or "")
     if cron.minute.isdigit() and cron.hour.isdigit():
         at = f"{int(cron.hour):02}:{int(cron.minute):02}"
         if (cron.day_of_month, cron.month_of_year, cron.day_of_week) == ("*", "*", "*"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import DecimalField, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -63,15 +64,32 @@ class OpenItemAdmin(RecordAdmin):
     search_help_text = _("Number of the document, or the account")
     ordering = ["due_on", "id"]
     sortable_by = ["due_on"]
-    fields = ["document", "payer", ("due_on", "overdue"), ("amount_shown", "open_shown"), "postings_shown"]
-    readonly_fields = ["document", "overdue", "amount_shown", "open_shown", "postings_shown"]
+    list_before_template = "invoicing/admin/open_sums.html"
+    fields = ["document_link", "payer", ("due_on", "overdue"), ("amount_shown", "open_shown"), "postings_shown"]
+    readonly_fields = ["document_link", "overdue", "amount_shown", "open_shown", "postings_shown"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OpenItem]:
-        return with_open_amount(super().get_queryset(request))
+        return with_open_amount(super().get_queryset(request).select_related("invoice"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+        """The list, headed by the sums of what it leaves; not where it leaves so much that summing takes long."""
+        response = super().changelist_view(request, extra_context)
+        shown = getattr(response, "context_data", None) or {}
+        if "cl" in shown and not shown["cl"].paginator.is_capped:
+            shown["sums"] = open_sums(shown["cl"].queryset, timezone.localdate())
+        return response
 
     @display(description=_("document"))
     def document(self, item: OpenItem) -> str:
         return str(item.invoice)
+
+    @display(description=_("document"))
+    def document_link(self, item: OpenItem) -> SafeString:
+        return format_html(
+            '<a class="k-link" href="{}">{}</a>',
+            reverse("admin:invoicing_invoice_change", args=[item.invoice_id]),
+            item.invoice,
+        )
 
     @display(description=_("overdue"))
     def overdue(self, item: Any) -> SafeString:
@@ -106,6 +124,27 @@ class OpenItemAdmin(RecordAdmin):
                 "", '<tr><td>{}</td><td><a class="k-link" href="{}">{}</a></td><td class="k-right">{}</td></tr>', rows
             ),
         )
+
+
+def open_sums(items: QuerySet[Any], today: date) -> list[dict[str, str]]:
+    """Per currency: how many of the items are open, their sum, and how much of it is overdue."""
+    is_late = Q(open_amount__gt=0, due_on__lt=today)
+    sums = (
+        items.exclude(open_amount=0)
+        .order_by()
+        .values_list("currency")
+        .annotate(count=Count("pk"), left=Sum("open_amount"), late=Sum("open_amount", filter=is_late))
+        .order_by("-count")
+    )
+    return [
+        {
+            "currency": currency,
+            "count": count,
+            "open": figures.money(left, currency),
+            "overdue": figures.money(late, currency) if late else "",
+        }
+        for currency, count, left, late in sums
+    ]
 
 
 class PostingInline(RecordInline):

@@ -240,6 +240,7 @@ class BillRunAdmin(RecordAdmin):
             "only": chosen,
             "states": [(state, Invoice.State(state).label) for state in ("draft", "held", "released", "issued")],
             "flag_counts": flag_counts(flags.values()),
+            "has_flags": bool(flags),
             "gone": gone(flags.values()),
             "parked": run.outcomes.filter(state=Outcome.State.PARKED).select_related("payer")[:200],
             "skipped": run.outcomes.filter(

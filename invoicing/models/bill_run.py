@@ -4,19 +4,29 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Issuer, Tenant
 
 
 class BillRun(models.Model):
-    """A reviewable batch: every payer of an issuer, charged through a day, with an outcome per payer."""
+    """A reviewable batch: every payer of an issuer, or one, charged through a day, with an outcome per payer."""
 
     class State(models.TextChoices):
         RUNNING = "running", _("running")
         FINISHED = "finished", _("finished")
 
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="bill_runs", verbose_name=_("issuer"))
+    payer = models.ForeignKey(
+        Tenant,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="own_bill_runs",
+        verbose_name=_("only this payer"),
+        help_text=_("Empty: every payer of the issuer."),
+    )
     through = models.DateField(_("charged through"))
     issue_on = models.DateField(_("invoice date"))
     issues_by_itself = models.BooleanField(
@@ -37,15 +47,16 @@ class BillRun(models.Model):
         permissions = [("start_billrun", _("Can start a bill run"))]
         constraints = [
             models.UniqueConstraint(
-                fields=["issuer", "issue_on"],
+                fields=["issuer", "issue_on", "payer"],
                 name="bill_run_one_open_per_issuer_and_day",
                 condition=Q(state="running"),
+                nulls_distinct=False,
                 violation_error_message=_("A run of this issuer for this invoice date is in progress."),
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.issuer.reference} {self.issue_on.isoformat()}"
+        return f"{self.issuer.reference} {date_format(self.issue_on, 'SHORT_DATE_FORMAT')}"
 
 
 class OutcomeQuerySet(models.QuerySet["Outcome"]):

@@ -44,7 +44,7 @@ class OpenItem(models.Model):
         constraints = [models.CheckConstraint(name="open_item_amount_fits", condition=fits_currency("amount"))]
 
     def __str__(self) -> str:
-        return str(self.invoice_id)
+        return str(self.invoice)
 
 
 class JournalEntry(models.Model):
