@@ -38,8 +38,8 @@ class Discount(models.Model):
             models.CheckConstraint(name="discount_amount_is_a_number", condition=below_infinity("amount")),
             models.CheckConstraint(
                 name="discount_has_its_value",
-                condition=Q(kind="percent", percent__gt=0, percent__lte=100, amount=None)
-                | Q(kind="fixed", amount__gt=0, percent=None, currency__regex=r"^[A-Z]{3}$"),
+                condition=Q(kind="percent", percent__isnull=False, percent__gt=0, percent__lte=100, amount=None)
+                | Q(kind="fixed", amount__isnull=False, amount__gt=0, percent=None, currency__regex=r"^[A-Z]{3}$"),
                 violation_error_message=_(
                     "A percentage is above 0 and at most 100; a fixed discount has an amount above zero and a currency."
                 ),

@@ -1,0 +1,162 @@
+"""What contracts, prices and charges cannot be: by SQL of the application's role, and by the ORM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+from django.db.models import ProtectedError
+
+from billing.models import Charge, Item, Price, Subscription
+from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, fingerprint, guards_of
+from tests.small_book import committed_small_book
+
+
+@pytest.fixture(scope="module")
+def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterator[str]:
+    with django_db_blocker.unblock(), committed_small_book(template_database, tmp_path_factory.mktemp("files")) as name:
+        yield name
+
+
+def charge_of(document: str) -> str:
+    return f"(select charge_id from invoicing_line l join invoicing_invoice i on i.id = l.invoice_id where {document})"
+
+
+FEE = charge_of("i.number = 'RE-2026-00001'")
+CREDIT = charge_of("i.number = 'RK-2026-00001'")
+LATER = {"starts_on": "'2030-01-01'::date", "ends_before": "'2030-02-01'::date"}
+
+
+def changed(table: str, **values: str) -> str:
+    return f"update {table} set {', '.join(f'{column} = {value}' for column, value in values.items())}"
+
+
+TRIES = [
+    # charges
+    ("billing_charge_append_only", changed("billing_charge", net="1") + f" where id = {FEE}", FROZEN),
+    ("billing_charge_append_only", changed("billing_charge", trace="'{}'") + f" where id = {FEE}", FROZEN),
+    ("billing_charge_no_truncate", "truncate billing_charge cascade", NO_RIGHT),
+    ("charge_final", f"delete from billing_charge where id = {FEE}", FROZEN),
+    (
+        "charge_standing_fees_do_not_overlap",
+        copy_of("billing_charge", f"id = {FEE}", starts_on="'2026-02-28'::date", ends_before="'2026-03-01'::date"),
+    ),
+    (
+        "charge_standing_credits_do_not_overlap",
+        copy_of("billing_charge", f"id = {CREDIT}", starts_on="'2026-02-28'::date", ends_before="'2026-03-05'::date"),
+    ),
+    ("charge_covers_days", copy_of("billing_charge", f"id = {FEE}", **LATER | {"ends_before": "'2030-01-01'::date"})),
+    ("charge_credit_names_its_fee", copy_of("billing_charge", f"id = {CREDIT}", **LATER, corrects_id="null::bigint")),
+    ("charge_credit_names_its_fee", copy_of("billing_charge", f"id = {FEE}", **LATER, corrects_id=FEE)),
+    ("charge_sign_follows_kind", copy_of("billing_charge", f"id = {FEE}", **LATER, net="-1")),
+    ("charge_sign_follows_kind", copy_of("billing_charge", f"id = {CREDIT}", **LATER, net="1")),
+    ("charge_figures_fit", copy_of("billing_charge", f"id = {FEE}", **LATER, net="'NaN'::numeric")),
+    ("charge_figures_fit", copy_of("billing_charge", f"id = {FEE}", **LATER, net="0.001")),
+    ("charge_figures_fit", copy_of("billing_charge", f"id = {FEE}", **LATER, quantity="'NaN'::numeric")),
+    (
+        "billing_charge_reverses_id_key",
+        copy_of("billing_charge", f"id = {FEE}", kind="'credit'", net="-100", reverses_id=FEE) * 2,
+    ),
+    # contracts and their positions
+    ("subscription_reference_once", copy_of("billing_subscription", "reference = 'V-ALONE'")),
+    ("subscription_currency_is_a_code", changed("billing_subscription", currency="'eur'")),
+    ("subscription_ends_after_it_starts", changed("billing_subscription", ends_before="starts_on - 1")),
+    ("subscription_trial_after_start", changed("billing_subscription", trial_ends_before="starts_on - 1")),
+    ("subscription_billing_day_in_month", changed("billing_subscription", billing_day="32")),
+    ("subscription_billing_day_in_month", changed("billing_subscription", billing_day="0")),
+    ("item_ends_after_it_starts", changed("billing_item", ends_before="starts_on - 1")),
+    ("item_quantity_above_zero", changed("billing_item", quantity="0")),
+    ("item_quantity_above_zero", changed("billing_item", quantity="'NaN'")),
+    ("item_once_per_price_and_day", copy_of("billing_item", "true", starts_on="'2030-01-01'::date")),
+    ("grant_once", copy_of("billing_grant", "true")),
+    # the catalog
+    ("price_once_per_cell_and_day", copy_of("billing_price", "true", starts_on="'2030-01-01'::date")),
+    ("price_currency_is_a_code", changed("billing_price", currency="'eur'")),
+    ("price_package_has_a_size", changed("billing_price", model="'package'")),
+    ("price_package_has_a_size", changed("billing_price", model="'package'", package_size="0")),
+    *(
+        ("price_figures_are_numbers", changed("billing_price", **{column: "'NaN'"}))
+        for column in ("package_size", "minimum", "cap", "free_quantity")
+    ),
+    ("price_bounds_in_order", changed("billing_price", minimum="2", cap="1")),
+    ("tier_bound_once", copy_of("billing_tier", "true")),
+    ("tier_bound_above_zero", changed("billing_tier", up_to="0")),
+    ("tier_prices_are_not_negative", changed("billing_tier", unit_price="-1")),
+    *(
+        ("tier_figures_are_numbers", changed("billing_tier", **{column: "'NaN'"}))
+        for column in ("up_to", "unit_price", "flat_amount")
+    ),
+    ("discount_has_its_value", changed("billing_discount", percent="null")),
+    ("discount_has_its_value", changed("billing_discount", percent="100.1")),
+    ("discount_has_its_value", changed("billing_discount", percent="0")),
+    ("discount_has_its_value", changed("billing_discount", kind="'fixed'", percent="null")),
+    ("discount_has_its_value", changed("billing_discount", kind="'fixed'", percent="null", amount="1", currency="''")),
+    (
+        "discount_amount_is_a_number",
+        changed("billing_discount", kind="'fixed'", percent="null", amount="'NaN'", currency="'EUR'"),
+    ),
+]
+
+
+@attempts(*TRIES)
+def test_a_guard_refuses_and_nothing_changes(book, attempt: Attempt):
+    assert_refused(attempt)
+
+
+def test_each_guard_is_tried(book):
+    assert {guard for guard, *_ in TRIES} == guards_of("billing") - {"charge_once"} | {
+        "billing_charge_reverses_id_key",
+    }
+
+
+def test_a_day_is_charged_once_even_if_stretches_were_not_compared(book):
+    """The narrower key stands behind the exclusion constraint, which speaks first."""
+    with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
+        cursor.execute("alter table billing_charge drop constraint charge_standing_fees_do_not_overlap")
+        with pytest.raises(DatabaseError, match="charge_once"):
+            cursor.execute(copy_of("billing_charge", f"id = {FEE}"))
+        transaction.set_rollback(True, using="owner")
+
+
+def test_not_even_the_owner_truncates_charges(book):
+    with pytest.raises(DatabaseError) as refusal, connections["owner"].cursor() as cursor:
+        cursor.execute("truncate billing_charge cascade")
+    assert refusal.value.__cause__.pgcode == FROZEN
+
+
+def test_a_charge_is_marked_as_reversed_once(book):
+    """Its one column that may be written: from nothing to a value, never to another one or back."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(f"update billing_charge set reversed_by_id = {CREDIT} where id = {FEE}")
+        for value in (FEE, "null"):
+            with pytest.raises(DatabaseError) as refusal, transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"update billing_charge set reversed_by_id = {value} where id = {FEE}")
+            assert refusal.value.__cause__.pgcode == FROZEN
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("way", ["save", "delete", "update of a query", "delete of a query"])
+def test_the_orm_takes_nothing_away_that_charges_rest_on(book, way):
+    before = fingerprint()
+    charge = Charge.objects.get(line__invoice__number="RE-2026-00001")
+    rows = (
+        [charge]
+        if way in ("save", "update of a query")
+        else [charge, charge.item, charge.item.subscription, charge.item.price]
+    )
+    for row in rows:
+        query = type(row).objects.filter(pk=row.pk)
+        with pytest.raises((DatabaseError, ProtectedError)), transaction.atomic():
+            if way == "save":
+                row.net = 1
+                row.save()
+            elif way == "update of a query":
+                query.update(net=1)
+            elif way == "delete":
+                row.delete()
+            else:
+                query.delete()
+    assert fingerprint() == before
+    assert {type(row) for row in rows} <= {Charge, Item, Subscription, Price}
