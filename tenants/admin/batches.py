@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -23,6 +24,12 @@ BATCH_COLOURS = {
     ImportBatch.State.APPLIED: "success",
     ImportBatch.State.REFUSED: "danger",
 }
+IMPORT_PAGES = {
+    ImportBatch.Kind.ISSUERS: "tenants_issuer",
+    ImportBatch.Kind.CATALOG: "billing_product",
+    ImportBatch.Kind.TENANTS: "tenants_tenant",
+    ImportBatch.Kind.CONTRACTS: "billing_subscription",
+}
 ROW_COLOURS = {
     ImportRow.State.NEW: "success",
     ImportRow.State.CHANGED: "info",
@@ -31,17 +38,30 @@ ROW_COLOURS = {
 }
 
 
+def import_ways(request: HttpRequest) -> list[tuple[str, str]]:
+    """The imports that the user may begin, in the order in which they build on one another."""
+    return [
+        (str(ImportBatch.Kind(kind).label), reverse(f"admin:{page}_import"))
+        for kind, page in IMPORT_PAGES.items()
+        if request.user.has_perm("{}.import_{}".format(*page.split("_")))
+    ]
+
+
 @admin.register(ImportBatch)
 class ImportBatchAdmin(RecordAdmin):
     list_display = ["file_name", "kind", "progress", "counted", "created_by", "created_at", "applied_at"]
     list_select_related = ["created_by"]
     list_filter = [("kind", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter)]
     search_fields = ["file_name__startswith"]
+    list_before_template = "tenants/admin/import_ways.html"
     fieldsets = [
         (None, {"fields": [("file_name", "kind", "progress"), ("counted", "skip_bad"), "refusal"]}),
         (_("Read as"), {"fields": ["read_as", ("created_by", "created_at", "applied_at"), "sha256"]}),
     ]
     readonly_fields = ["progress", "counted", "read_as"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+        return super().changelist_view(request, (extra_context or {}) | {"import_ways": import_ways(request)})
 
     @display(description=_("state"), ordering="state")
     def progress(self, batch: ImportBatch) -> SafeString:

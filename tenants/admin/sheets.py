@@ -197,7 +197,13 @@ class SheetScreen(ImportExportMixin):
             batch = self.offered(request, form, upload.file, upload.name)
             if batch:
                 return HttpResponseRedirect(self.url("import_batch", batch.pk))
-        return self.page(request, "admin/import_export/import.html", form=form, title=gettext("Import"))
+        return self.page(
+            request,
+            "tenants/admin/import_file.html",
+            form=form,
+            columns=self.recipe.columns,
+            title=gettext("Import: %(kind)s") % {"kind": self.sheet.get_display_name()},
+        )
 
     def batch_view(self, request: HttpRequest, batch_id: int) -> HttpResponse:
         """The second page: what the file would change. It can be read another way here, or taken in."""
@@ -224,7 +230,7 @@ class SheetScreen(ImportExportMixin):
         return self.page(
             request,
             "tenants/admin/import_batch.html",
-            title=batch.file_name,
+            title=gettext("Import: %(kind)s") % {"kind": self.sheet.get_display_name()},
             batch=batch,
             form=form,
             reading=staging.reading_of(batch).described(),
