@@ -9,6 +9,7 @@ from typing import Final
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
+from tenants.errors import OperatorError
 from tenants.transactions import tree_lock
 from tenants.tree_numbers import number_trees
 
@@ -55,6 +56,18 @@ QUERIES: Final = (
 )
 
 
+WITHOUT_ROOT: Final = """
+    with recursive reached(id) as (
+        select id from tenants_tenant where parent_id is null
+        union all select t.id from tenants_tenant t join reached r on t.parent_id = r.id)
+    select reference from tenants_tenant where id not in (select id from reached) order by reference limit 20
+"""
+
+
+class NoRoot(OperatorError):
+    """Accounts that are below themselves belong to no tree."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """An account, or the first one of a tree, whose numbers are wrong."""
@@ -79,10 +92,16 @@ def faults() -> Iterator[Fault]:
 def repair() -> None:
     """Number all trees anew from the parents, under the tree lock; children keep their order where it can be told.
 
-    Accounts that are each other's parent belong to no tree: they stay as they are, and ``faults`` goes on naming them.
+    Raises ``NoRoot`` naming accounts that are, however far up, their own parents.
     """
     tree_lock()
     with connection.cursor() as cursor:
+        cursor.execute(WITHOUT_ROOT)
+        if circular := [row[0] for row in cursor.fetchall()]:
+            raise NoRoot(
+                _("These accounts are below themselves: %(accounts)s. Give one of them another parent, or none.")
+                % {"accounts": ", ".join(circular)}
+            )
         # what a root keeps must be its own: number_trees gives tree 0 a new one
         cursor.execute(
             """

@@ -10,6 +10,7 @@ from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
 from tenants import tree
+from tenants.errors import OperatorError
 from tenants.terminal import language_of_environment
 from tenants.transactions import acting
 
@@ -23,8 +24,11 @@ class Command(BaseCommand):
     def handle(self, *, repair: bool, **options: Any) -> None:
         with translation.override(language_of_environment()):
             if repair:
-                with acting(actor="check_trees", channel="command"):
-                    tree.repair()
+                try:
+                    with acting(actor="check_trees", channel="command"):
+                        tree.repair()
+                except OperatorError as refusal:
+                    raise CommandError(str(refusal)) from refusal
                 self.stdout.write(gettext("The trees were numbered anew."))
             found = 0
             for found, fault in enumerate(tree.faults(), 1):
