@@ -86,6 +86,7 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CELERY_BROKER_URL = env.broker_url()
+CELERY_TASK_DEFAULT_QUEUE = env.text("CELERY_QUEUE", "celery")  # installations that share a broker differ in it
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

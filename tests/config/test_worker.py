@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -19,20 +19,30 @@ from invoicing import bill_run
 from invoicing.models import BillRun, DocumentFile, Invoice
 from tenants.models import Message
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
+from tests.conftest import OwnDatabase
 from tests.smtp_server import ROOT, mail_server
 
 DAY = date(2026, 2, 1)
-DATABASE_OF_THIS_TEST = 9 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6
 
 
-def broker_url() -> str:
-    """The broker, but a corner of it where no other worker listens."""
-    url = env.broker_url()
-    if url.startswith("redis+socket://"):
-        return f"{url.partition('?')[0]}?virtual_host={DATABASE_OF_THIS_TEST}"
-    if url.startswith("redis://"):
-        return f"{url.rpartition('/')[0]}/{DATABASE_OF_THIS_TEST}"
-    return url
+@pytest.fixture
+def wakes() -> Iterator[Celery]:
+    """Sends to a queue of this test's own, where no other worker listens, on the real broker."""
+    app = Celery("test", broker=env.broker_url(), set_as_current=False)
+    app.conf.task_default_queue = f"test-{uuid.uuid4().hex}"
+    yield app
+    with app.connection_for_write() as connection:
+        connection.default_channel.queue_delete(app.conf.task_default_queue)
+
+
+def environment_of(own_database: OwnDatabase, wakes: Celery, tmp_path: Path, **more: str) -> dict[str, str]:
+    return own_database.environment | {
+        "CELERY_BROKER_URL": env.broker_url(),
+        "CELERY_QUEUE": wakes.conf.task_default_queue,
+        "KONTOR_HOME": str(tmp_path / "home"),
+        "DJANGO_SETTINGS_MODULE": "config.settings.base",
+        **more,
+    }
 
 
 @contextmanager
@@ -56,21 +66,14 @@ def wait_until(condition, log: Path) -> None:
 
 
 @pytest.mark.broker
-def test_a_worker_bills_prints_and_mails(own_database, tmp_path):
+def test_a_worker_bills_prints_and_mails(own_database, wakes, tmp_path):
     issuer = make_issuer()
     for _ in range(3):
         make_item(subscription=make_subscription(tenant=make_tenant(), issuer=issuer, starts_on=DAY))
     run = bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True)
-    wakes = Celery("test", broker=broker_url(), set_as_current=False)
-    wakes.control.purge()
     log = tmp_path / "worker.log"
     with mail_server(tmp_path / "smtp") as server:
-        environment = own_database.environment | {
-            "CELERY_BROKER_URL": broker_url(),
-            "EMAIL_URL": f"smtp://127.0.0.1:{server.port}",
-            "KONTOR_HOME": str(tmp_path / "home"),
-            "DJANGO_SETTINGS_MODULE": "config.settings.base",
-        }
+        environment = environment_of(own_database, wakes, tmp_path, EMAIL_URL=f"smtp://127.0.0.1:{server.port}")
         with worker(environment, log):
             for _ in range(2):  # woken twice: harmless
                 wakes.send_task("invoicing.bill", kwargs={"run_id": run.pk, "from_a_later_version": True})
@@ -84,7 +87,7 @@ def test_a_worker_bills_prints_and_mails(own_database, tmp_path):
 
 
 @pytest.mark.broker
-def test_the_night_and_the_sweep_find_what_is_due(own_database, tmp_path):
+def test_the_night_and_the_sweep_find_what_is_due(own_database, wakes, tmp_path):
     """Nobody woke anyone: the nightly task finds the issuer, the sweep what a dead worker left."""
     issuer = make_issuer(time_zone="Pacific/Kiritimati")
     subscription = make_subscription(
@@ -92,14 +95,8 @@ def test_the_night_and_the_sweep_find_what_is_due(own_database, tmp_path):
     )
     make_item(subscription=subscription)
     abandoned = bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True)
-    wakes = Celery("test", broker=broker_url(), set_as_current=False)
-    wakes.control.purge()
     log = tmp_path / "worker.log"
-    environment = own_database.environment | {
-        "CELERY_BROKER_URL": broker_url(),
-        "KONTOR_HOME": str(tmp_path / "home"),
-        "DJANGO_SETTINGS_MODULE": "config.settings.base",
-    }
+    environment = environment_of(own_database, wakes, tmp_path)
     with worker(environment, log):
         wakes.send_task("config.sweep")
         wait_until(lambda: DocumentFile.objects.count() == 1, log)
