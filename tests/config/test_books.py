@@ -23,13 +23,19 @@ from tests.small_book import committed_small_book
 def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterator[None]:
     """A small book, committed; from then on the connection is the owner's."""
     files = tmp_path_factory.mktemp("files")
-    with django_db_blocker.unblock(), committed_small_book(template_database, files), translation.override("en"):
+    with django_db_blocker.unblock(), committed_small_book(template_database, files):
         connection.close()
         with pytest.MonkeyPatch.context() as patch:
             for key in ("USER", "PASSWORD"):
                 patch.setitem(connection.settings_dict, key, connections["owner"].settings_dict[key])
             yield
             connection.close()
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
 
 
 @contextmanager

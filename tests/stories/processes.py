@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from invoicing.models import Outcome
@@ -32,10 +32,11 @@ def settled() -> int:
     return Outcome.objects.exclude(state="pending").count()
 
 
-def wait_until(condition: Callable[[], bool], *, process: subprocess.Popen[str] | None = None) -> None:
-    """Fails if it takes too long, or ``process`` ends before, with what it said."""
+def wait_until(condition: Callable[[], bool], *, while_running: Sequence[subprocess.Popen[str]] = ()) -> None:
+    """Fails if it takes too long, or one of the processes ends before, with what it said."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it hangs"
-        assert process is None or process.poll() is None or condition(), process.communicate()[0]
+        for process in while_running:
+            assert process.poll() is None or condition(), process.communicate()[0]
         time.sleep(0.002)
