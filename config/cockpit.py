@@ -118,7 +118,12 @@ def drafts_card() -> Card:
 
 
 def parked_card() -> Card:
-    last = BillRun.objects.order_by("issuer_id", "-pk").distinct("issuer_id").values_list("pk", flat=True)
+    last = (
+        BillRun.objects.filter(payer=None)
+        .order_by("issuer_id", "-pk")
+        .distinct("issuer_id")
+        .values_list("pk", flat=True)
+    )
     parked = Outcome.objects.filter(run__in=list(last), state=Outcome.State.PARKED)
     count = parked.count()
     run = parked.values_list("run_id", flat=True).first()
@@ -319,6 +324,7 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
         "messages_sent": list(tenant.messages.all()[:5]) if user.has_perm("tenants.view_message") else None,
         "activities": activities(tenant) if user.has_perm("tenants.view_activity") else None,
         "may_change": user.has_perm("tenants.change_tenant"),
+        "may_bill": user.has_perm("invoicing.start_billrun"),
         "may_add_contract": user.has_perm("billing.add_subscription"),
     }
     return TemplateResponse(request, "admin/account.html", context)

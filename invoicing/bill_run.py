@@ -26,7 +26,7 @@ from invoicing import drafting, issuing, posting
 from invoicing.models import BillRun, Invoice, Outcome
 from tenants.copying import table_of
 from tenants.errors import OperatorError
-from tenants.models import Issuer
+from tenants.models import Issuer, Tenant
 from tenants.transactions import lock_payers
 
 logger = logging.getLogger(__name__)
@@ -68,16 +68,19 @@ def start(
     issue_on: date,
     issues_by_itself: bool,
     chunk_size: int = 500,
+    payer: Tenant | None = None,
     by: Any = None,
 ) -> BillRun:
     """Open a run with one pending outcome per payer, or join the one that is running for the same days.
 
+    With ``payer`` it is a run of that payer alone, beside those of all.
     Raises ``RunInProgress`` if a run for the same invoice date but another day, or another kind of release, is running.
     """
     posting.ensure_chart(issuer)
     run, is_new = BillRun.objects.get_or_create(
         issuer=issuer,
         issue_on=issue_on,
+        payer=payer,
         state=BillRun.State.RUNNING,
         defaults={
             "through": through,
@@ -101,9 +104,9 @@ def start(
                 select %s, p.id, case p.status when 'active' then 'pending' else 'skipped' end,
                        case p.status when 'active' then '' else %s end, 0, 0
                   from tenants_tenant p
-                 where p.id in ({PAYERS})
+                 where p.id in ({PAYERS}) and p.id = coalesce(%s, p.id)
                 """,
-                [run.pk, set_aside, issuer.pk, through],
+                [run.pk, set_aside, issuer.pk, through, payer and payer.pk],
             )
     return run
 
@@ -174,7 +177,8 @@ def _is_of_the_moment(error: BaseException) -> bool:
 def settle(run: BillRun, payers: Sequence[int]) -> None:
     """Bill ``payers`` all or none; if that fails, each half for itself, down to the one that cannot be billed."""
     try:
-        with transaction.atomic():  # a savepoint
+        # a savepoint; a refusal is put into words where it is raised
+        with transaction.atomic(), translation.override(run.issuer.language):
             bill_chunk(run, payers)
     except OperationalError:
         raise

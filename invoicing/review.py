@@ -65,7 +65,8 @@ def compare(run: BillRun) -> list[Flag]:
 
     Compared per payer and currency; the run before is the last earlier one that made any document.
     """
-    before = BillRun.objects.filter(issuer=run.issuer_id, pk__lt=run.pk, invoices__isnull=False).order_by("-pk").first()
+    alike = BillRun.objects.filter(issuer=run.issuer_id, payer=run.payer_id)
+    before = alike.filter(pk__lt=run.pk, invoices__isnull=False).order_by("-pk").first()
     if before is None:
         return []
     then, now = _nets(before), _nets(run)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 
 from config import env, servers
 from tests.databases import copy_database, database_url, drop_database, migrated_template, use_database
@@ -75,3 +76,10 @@ def own_database(template_database: str, django_db_blocker, tmp_path: Path) -> I
         finally:
             use_database(before)
             drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def no_language_left() -> Iterator[None]:
+    """A request leaves its language active in the thread; the next test starts without."""
+    yield
+    translation.deactivate()

@@ -69,7 +69,7 @@ class OpenItemAdmin(RecordAdmin):
     readonly_fields = ["document_link", "overdue", "amount_shown", "open_shown", "postings_shown"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OpenItem]:
-        return with_open_amount(super().get_queryset(request).select_related("invoice"))
+        return with_open_amount(super().get_queryset(request).select_related("invoice", "payer"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
         """The list, headed by the sums of what it leaves; not where it leaves so much that summing takes long."""

@@ -92,6 +92,7 @@ class BillRunAdmin(RecordAdmin):
     list_display = [
         "name",
         "issuer",
+        "payers",
         "through",
         "progress_bar",
         "documents",
@@ -100,7 +101,7 @@ class BillRunAdmin(RecordAdmin):
         "started_by",
         "started_at",
     ]
-    list_select_related = ["issuer", "started_by"]
+    list_select_related = ["issuer", "payer", "started_by"]
     list_filter = [("state", ChoicesDropdownFilter), ("issuer", RelatedDropdownFilter)]
     ordering = ["-id"]
 
@@ -122,6 +123,10 @@ class BillRunAdmin(RecordAdmin):
     @display(description=_("invoice date"), ordering="issue_on")
     def name(self, run: BillRun) -> str:
         return figures.day(run.issue_on)
+
+    @display(description=_("payers"))
+    def payers(self, run: BillRun) -> str:
+        return str(run.payer) if run.payer else gettext("all")
 
     @display(description=_("progress"))
     def progress_bar(self, run: Any) -> SafeString:
@@ -155,6 +160,7 @@ class BillRunAdmin(RecordAdmin):
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
         return [
+            path("bill/<int:payer>/", wrap(self.bill_payer_view), name="invoicing_billrun_bill_payer"),
             path("<int:object_id>/progress/", wrap(self.progress_view), name="invoicing_billrun_progress"),
             path("<int:object_id>/<slug:verb>/do/", wrap(self.do_view), name="invoicing_billrun_do"),
             *super().get_urls(),
@@ -180,6 +186,27 @@ class BillRunAdmin(RecordAdmin):
             "form": form,
         }
         return TemplateResponse(request, "invoicing/admin/start_run.html", context)
+
+    def bill_payer_view(self, request: HttpRequest, payer: int) -> HttpResponseBase:
+        """Bill one payer now: a run of its own with each issuer it has contracts with; its drafts wait for release."""
+        if request.method != "POST" or not self.has_add_permission(request):
+            raise PermissionDenied
+        tenant = get_object_or_404(Tenant, pk=payer)
+        today = timezone.localdate()
+        paid_for = Tenant.objects.filter(Q(pay_by=tenant) | Q(pk=tenant.pk, pay_by=None))
+        runs = []
+        for issuer in Issuer.objects.filter(subscriptions__tenant__in=paid_for).distinct():
+            worked, run = self.call(
+                request, self.start, issuer=issuer, through=today, issue_on=today, payer=tenant, by=request.user
+            )
+            if worked:
+                runs.append(run)
+        if not runs:
+            self.message_user(request, gettext("%s has no contract to bill.") % tenant, messages.WARNING)
+            return HttpResponseRedirect(reverse("account", args=[payer]))
+        text = gettext("%s is being billed. Look at the drafts, then release them.")
+        self.message_user(request, text % tenant, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:invoicing_billrun_change", args=[runs[0].pk]))
 
     def start(self, *, issues_by_itself: bool = False, **chosen: Any) -> BillRun:
         """Open the run and wake a worker for it."""

@@ -6,13 +6,15 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
 from billing.models import Charge
 from config.rights import ensure_roles
-from invoicing import bill_run
+from invoicing import bill_run, review
 from invoicing.models import BillRun, Invoice, Outcome
+from tenants.models import Tenant
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.small_book import FEBRUARY, bill, make_contract
 
@@ -199,3 +201,37 @@ def test_who_may_not_issue_cannot_start_a_run_that_issues_by_itself(client, issu
 def test_decisions_take_a_post(admin_client, run):
     assert admin_client.get(reverse("admin:invoicing_billrun_do", args=[run.pk, "release-all"])).status_code == 403
     assert set(states(run).values()) == {"draft"}
+
+
+def test_one_payer_is_billed_now_beside_the_run_of_all(admin_client, issuer, run):
+    payer = Tenant.objects.get(reference="A")
+    make_contract(issuer, payer, reference="V-MORE")
+    with time_machine.travel("2026-02-01 12:00:00+01:00", tick=False):
+        response = admin_client.post(reverse("admin:invoicing_billrun_bill_payer", args=[payer.pk]))
+    own = BillRun.objects.get(payer=payer)
+    assert response.url == page(own)
+    bill_run.bill(own)
+    assert states(own) == {"A": "draft"}
+    html = admin_client.get(page(own)).content.decode()
+    assert "A Customer A is being billed." in html
+    assert review.compare(run) == []
+
+
+def test_an_account_that_is_set_aside_is_skipped_and_listed(admin_client, issuer):
+    payer = Tenant.objects.get(reference="A")
+    payer.status = "suspended"
+    payer.save()
+    admin_client.post(reverse("admin:invoicing_billrun_bill_payer", args=[payer.pk]))
+    own = BillRun.objects.get(payer=payer)
+    bill_run.bill(own)
+    outcome = own.outcomes.get()
+    assert (outcome.state, own.invoices.count()) == ("skipped", 0)
+    assert outcome.reason in admin_client.get(page(own)).content.decode()
+
+
+def test_who_has_no_contract_is_told_so(admin_client, issuer):
+    idle = make_tenant()
+    response = admin_client.post(reverse("admin:invoicing_billrun_bill_payer", args=[idle.pk]))
+    assert response.url == reverse("account", args=[idle.pk])
+    assert not BillRun.objects.exists()
+    assert admin_client.get(reverse("admin:invoicing_billrun_bill_payer", args=[idle.pk])).status_code == 403
