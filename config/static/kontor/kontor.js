@@ -1,4 +1,4 @@
-/* The progress of a run, tick boxes of a whole page, and questions before what cannot be undone. */
+/* The progress of a run, tick boxes of a whole page, questions before what cannot be undone, and the first focus. */
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -12,12 +12,25 @@ document.addEventListener("DOMContentLoaded", () => {
             }
         });
     }
+    for (const icon of document.querySelectorAll(".material-symbols-outlined")) {
+        const named = icon.closest("a, button");
+        if (named && named.textContent.trim() !== icon.textContent.trim()) {
+            icon.ariaHidden = "true"; /* else the icon's own word is read aloud before the name of what it adorns */
+        }
+    }
     document.addEventListener("submit", (event) => {
         const question = (event.submitter && event.submitter.dataset.confirm) || event.target.dataset.confirm;
         if (question && !window.confirm(question)) {
             event.preventDefault();
         }
     });
+});
+
+/* The theme hides the page until it has set it up, too late for the browser to heed autofocus. */
+window.addEventListener("load", () => {
+    if (document.activeElement === document.body) {
+        document.querySelector("[autofocus]")?.focus();
+    }
 });
 
 async function watch(element) {
