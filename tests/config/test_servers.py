@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -23,8 +24,8 @@ from config.servers.postgres import Postgres
 from config.servers.processes import gone
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def _a_folder() -> Iterator[Path]:
     """A short path that everybody may pass through, as a checkout usually is."""
     path = Path(tempfile.mkdtemp(prefix="kontor-test-", dir="/tmp"))
     path.chmod(0o755)
@@ -40,8 +41,22 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
+def folder() -> Iterator[Path]:
+    with _a_folder() as path:
+        yield path
+
+
+@pytest.fixture
 def home(folder: Path) -> Path:
+    """Where nothing was started yet."""
     return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def used_home() -> Iterator[Path]:
+    """Where servers have run before, and may run or not: each test leaves it to the next as it happens to be."""
+    with _a_folder() as path:
+        yield path / "home"
 
 
 def _ask(home: Path, statement: str, *, role: str = "application"):
@@ -94,18 +109,18 @@ def test_processes_that_begin_at_once_share_one_pair_of_servers(home: Path) -> N
     )
 
 
-def test_stopped_servers_are_gone_and_keep_their_data(home: Path) -> None:
-    servers.ensure(home)
-    database, broker = _pids(home)
-    _ask(home, "create table kept (n int); insert into kept values (7)", role="owner")
+def test_stopped_servers_are_gone_and_keep_their_data(used_home: Path) -> None:
+    servers.ensure(used_home)
+    database, broker = _pids(used_home)
+    _ask(used_home, "create table kept (n int); insert into kept values (7)", role="owner")
 
-    assert servers.stop(home) is True
+    assert servers.stop(used_home) is True
     assert _ended(database)
     assert _ended(broker)
-    assert servers.stop(home) is False
+    assert servers.stop(used_home) is False
 
-    servers.ensure(home)
-    assert _ask(home, "select n from kept") == [(7,)]
+    servers.ensure(used_home)
+    assert _ask(used_home, "select n from kept") == [(7,)]
 
 
 def test_a_second_home_is_an_empty_installation(folder: Path) -> None:
@@ -121,72 +136,72 @@ def test_a_second_home_is_an_empty_installation(folder: Path) -> None:
     assert " " not in Plan.of(second).broker
 
 
-def test_the_next_supervisor_takes_over_what_a_killed_one_left(home: Path) -> None:
-    database, broker, supervisor = _ensured(home)
+def test_the_next_supervisor_takes_over_what_a_killed_one_left(used_home: Path) -> None:
+    database, broker, supervisor = _ensured(used_home)
     assert supervisor
     _kill(supervisor)
-    assert servers.status(home).pid is None
+    assert servers.status(used_home).pid is None
 
-    assert _ensured(home)[:2] == (database, broker)
-    assert servers.status(home).pid not in (None, 0, supervisor)
+    assert _ensured(used_home)[:2] == (database, broker)
+    assert servers.status(used_home).pid not in (None, 0, supervisor)
 
 
-def test_servers_left_by_a_killed_supervisor_can_be_stopped(home: Path) -> None:
-    database, broker, supervisor = _ensured(home)
+def test_servers_left_by_a_killed_supervisor_can_be_stopped(used_home: Path) -> None:
+    database, broker, supervisor = _ensured(used_home)
     assert supervisor
     _kill(supervisor)
 
-    assert servers.stop(home) is True
+    assert servers.stop(used_home) is True
     assert _ended(database)
     assert _ended(broker)
 
 
-def test_killed_servers_come_back_with_what_was_committed(home: Path) -> None:
-    database, broker, supervisor = _ensured(home)
-    _ask(home, "create table kept (n int); insert into kept values (7)", role="owner")
+def test_killed_servers_come_back_with_what_was_committed(used_home: Path) -> None:
+    database, broker, supervisor = _ensured(used_home)
+    _ask(used_home, "create table committed (n int); insert into committed values (7)", role="owner")
     _kill(database)
     _kill(broker)
 
-    after = _ensured(home)
+    after = _ensured(used_home)
     assert after[0] != database
     assert after[1] != broker
     assert after[2] == supervisor
-    assert _ask(home, "select n from kept") == [(7,)]
+    assert _ask(used_home, "select n from committed") == [(7,)]
 
 
-def test_a_stale_pid_file_hurts_neither_us_nor_its_new_owner(home: Path) -> None:
-    database, _, supervisor = _ensured(home)
+def test_a_stale_pid_file_hurts_neither_us_nor_its_new_owner(used_home: Path) -> None:
+    database, _, supervisor = _ensured(used_home)
     assert supervisor
     _kill(supervisor)
     _kill(database)
-    pid_file = home / "postgres" / "postmaster.pid"
+    pid_file = used_home / "postgres" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
     # a program of the same system user: of others PostgreSQL itself says that they cannot be it
-    user = (home / "postgres").stat().st_uid
+    user = (used_home / "postgres").stat().st_uid
     identity = {"user": user, "extra_groups": []} if os.geteuid() == 0 else {}
     with subprocess.Popen(["sleep", "600"], cwd="/", **identity) as other:
         try:
             pid_file.write_text("\n".join([str(other.pid), *lines[1:]]))
 
-            assert Postgres(home).process() is None
-            servers.ensure(home)
-            assert _ask(home, "select 1") == [(1,)]
-            assert servers.stop(home) is True
+            assert Postgres(used_home).process() is None
+            servers.ensure(used_home)
+            assert _ask(used_home, "select 1") == [(1,)]
+            assert servers.stop(used_home) is True
             assert other.poll() is None
         finally:
             other.kill()
 
 
-def test_a_port_that_was_taken_meanwhile_is_left_to_its_new_owner(home: Path) -> None:
+def test_a_port_that_was_taken_meanwhile_is_left_to_its_new_owner(used_home: Path) -> None:
     import socket
 
-    servers.ensure(home, ["database"])
-    servers.stop(home)
-    before = Plan.of(home).port
+    servers.ensure(used_home, ["database"])
+    servers.stop(used_home)
+    before = Plan.of(used_home).port
     with socket.create_server(("127.0.0.1", before)):
-        servers.ensure(home, ["database"])
-    assert Plan.of(home).port != before
-    assert _ask(home, "select 1") == [(1,)]
+        servers.ensure(used_home, ["database"])
+    assert Plan.of(used_home).port != before
+    assert _ask(used_home, "select 1") == [(1,)]
 
 
 def test_only_what_is_needed_runs(home: Path) -> None:
@@ -199,15 +214,15 @@ def test_only_what_is_needed_runs(home: Path) -> None:
     assert servers.status(home).ready == {"broker", "database"}
 
 
-def test_the_application_owns_nothing(home: Path) -> None:
-    servers.ensure(home, ["database"])
-    _ask(home, "create table before (); grant truncate on before to kontor_app", role="owner")
-    with psycopg2.connect(Plan.of(home).owner_url) as connection:
+def test_the_application_owns_nothing(used_home: Path) -> None:
+    servers.ensure(used_home, ["database"])
+    _ask(used_home, "create table before (); grant truncate on before to kontor_app", role="owner")
+    with psycopg2.connect(Plan.of(used_home).owner_url) as connection:
         roles.grant_to_application(connection, "kontor_app")
     connection.close()
-    _ask(home, "create table book (id serial primary key, n int)", role="owner")
+    _ask(used_home, "create table book (id serial primary key, n int)", role="owner")
 
-    assert _ask(home, "insert into book (n) values (1); update book set n = 2; select n from book") == [(2,)]
+    assert _ask(used_home, "insert into book (n) values (1); update book set n = 2; select n from book") == [(2,)]
     for forbidden in (
         "truncate before",
         "truncate book",
@@ -221,13 +236,13 @@ def test_the_application_owns_nothing(home: Path) -> None:
         "create trigger t before insert on book for each row execute function suppress_redundant_updates_trigger()",
     ):
         with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.FeatureNotSupported)):
-            _ask(home, forbidden)
+            _ask(used_home, forbidden)
     flags = "select rolsuper, rolcreatedb, rolcreaterole, rolbypassrls from pg_roles where rolname = current_user"
-    assert _ask(home, flags) == [(False, False, False, False)]
-    assert _ask(home, flags, role="owner") == [(False, True, False, False)]
-    assert _ask(home, "show fsync") == [("on",)]
-    assert _ask(home, "show timezone") == [("UTC",)]
-    assert _ask(home, "show listen_addresses") == [("127.0.0.1",)]
+    assert _ask(used_home, flags) == [(False, False, False, False)]
+    assert _ask(used_home, flags, role="owner") == [(False, True, False, False)]
+    assert _ask(used_home, "show fsync") == [("on",)]
+    assert _ask(used_home, "show timezone") == [("UTC",)]
+    assert _ask(used_home, "show listen_addresses") == [("127.0.0.1",)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run the database as another user")
