@@ -31,6 +31,26 @@ def grant_to_application(owner_connection: Any, app_role: str) -> None:
             f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO {app}",
         ):
             cursor.execute(statement)
+    _pin_functions(owner_connection)
+
+
+def _pin_functions(owner_connection: Any) -> None:
+    """Let the owner's functions see the tables of schema public alone.
+
+    PostgreSQL looks for tables among the session's temporary ones first: whoever made one called invoicing_invoice,
+    empty, would have the guards find no document issued. Replacing a function drops this: migrations set it anew.
+    """
+    path = "search_path=public, pg_temp"
+    with owner_connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_language l ON l.oid = prolang"
+            " WHERE pronamespace = 'public'::regnamespace AND lanname = 'plpgsql'"
+            " AND pg_get_userbyid(proowner) = current_user"
+            " AND NOT coalesce(proconfig, '{}') @> ARRAY[%s]",
+            [path],
+        )
+        for (function,) in cursor.fetchall():
+            cursor.execute(f"ALTER FUNCTION {function} SET search_path = public, pg_temp")
 
 
 def create_roles(superuser_connection: Any, owner: tuple[str, str], application: tuple[str, str]) -> None:

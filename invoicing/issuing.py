@@ -120,6 +120,7 @@ def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:
     kinds = sorted({issuable.kind for issuable in issuables})
     with connection.cursor() as cursor:
         cursor.execute("set constraints all immediate")
+        cursor.execute("set constraints all deferred")  # as it was: a number is proved once its range has counted it
     ranges = _locked_ranges(issuer, kinds, on.year)
     rows = []
     for kind in kinds:
@@ -153,7 +154,6 @@ def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:
                 [ranges[kind][3] for kind in kinds],
             ],
         )
-        cursor.execute("set constraints all deferred")  # as it was: more may follow in this transaction
     wake("invoicing.render_pending")
 
 

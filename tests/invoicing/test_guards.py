@@ -24,6 +24,7 @@ from invoicing.models import (
     Section,
     VatShare,
 )
+from tests.concurrency import in_thread
 from tests.databases import database_url
 from tests.guards import (
     FROZEN,
@@ -136,6 +137,16 @@ TRIES = [
     ("numbers_go_up", "update invoicing_numberrange set prefix = prefix || 'X'", FROZEN),
     ("numbers_go_up", "update invoicing_numberrange set year = 2027", FROZEN),
     ("numbers_go_up", "delete from invoicing_numberrange", FROZEN),
+    ("numbers_go_up", "update invoicing_numberrange set next_number = next_number + 1", FROZEN),
+    (
+        "number_is_given",
+        copy_of("invoicing_invoice", f"id = {ISSUED}", number="'RE-2026-00099'", sequence="99")
+        + "insert into invoicing_journalentry (issuer_id, kind, booked_on, invoice_id)"
+        f" select {AN_ISSUER}, 'issue', '2026-02-01', max(id) from invoicing_invoice;"
+        + copy_of("invoicing_posting", f"entry_id = {ENTRY}", entry_id="(select max(id) from invoicing_journalentry)")
+        + copy_of("invoicing_openitem", OF_ISSUED, invoice_id="(select max(id) from invoicing_invoice)"),
+        UNPOSTED,
+    ),
     ("numbers_begin", copy_of("invoicing_numberrange", "kind = 'invoice'", year="2027", prefix="'RE-2027-'"), FROZEN),
     (
         "number_range_once",
@@ -223,6 +234,58 @@ def test_not_even_the_owner_truncates(book):
 )
 def test_the_application_cannot_switch_a_guard_off(book, statement):
     assert_refused(Attempt("", statement, NO_RIGHT))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"update public.invoicing_line set text = 'x' where {OF_ISSUED.replace('from ', 'from public.')}",
+        f"delete from public.invoicing_vatshare where {OF_ISSUED.replace('from ', 'from public.')}",
+    ],
+)
+def test_tables_of_the_session_do_not_blind_the_guards(book, statement):
+    before = fingerprint()
+    with connection.cursor() as cursor:
+        cursor.execute("create temporary table invoicing_invoice (id bigint, state text)")
+        try:
+            with pytest.raises(DatabaseError) as refusal:
+                cursor.execute(statement)
+        finally:
+            cursor.execute("drop table pg_temp.invoicing_invoice")
+    assert refusal.value.__cause__.pgcode == FROZEN
+    assert fingerprint() == before
+
+
+def test_the_guards_look_at_our_tables_alone(book):
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "select p.proname from pg_proc p join pg_language l on l.oid = prolang"
+            " where pronamespace = 'public'::regnamespace and lanname = 'plpgsql'"
+            " and not coalesce(proconfig, '{}') @> array['search_path=public, pg_temp']"
+        )
+        assert cursor.fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [f"delete from invoicing_vatshare where {OF_DRAFT}", copy_of("invoicing_vatshare", OF_DRAFT, vat_case="'O'")],
+    ids=["taken away", "added"],
+)
+def test_a_document_is_not_issued_while_its_parts_change(book, statement):
+    draft = Invoice.objects.drafts().latest("pk")
+
+    def issue() -> str:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("select from invoicing_invoice where id = %s for update nowait", [draft.pk])
+        except DatabaseError as error:
+            return error.__cause__.pgcode
+        return ""
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+        assert in_thread(issue).result() == "55P03"
+        transaction.set_rollback(True)
 
 
 def frozen() -> list[Model]:
