@@ -65,8 +65,8 @@ class OpenItemAdmin(RecordAdmin):
     ordering = ["due_on", "id"]
     sortable_by = ["due_on"]
     list_before_template = "invoicing/admin/open_sums.html"
-    fields = ["document_link", "payer", ("due_on", "overdue"), ("amount_shown", "open_shown"), "postings_shown"]
-    readonly_fields = ["document_link", "overdue", "amount_shown", "open_shown", "postings_shown"]
+    fields = ["document_link", "payer_link", ("due_on", "overdue"), ("amount_shown", "open_shown"), "postings_shown"]
+    readonly_fields = ["document_link", "payer_link", "overdue", "amount_shown", "open_shown", "postings_shown"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OpenItem]:
         return with_open_amount(super().get_queryset(request).select_related("invoice", "payer"))
@@ -90,6 +90,10 @@ class OpenItemAdmin(RecordAdmin):
             reverse("admin:invoicing_invoice_change", args=[item.invoice_id]),
             item.invoice,
         )
+
+    @display(description=_("payer"))
+    def payer_link(self, item: OpenItem) -> SafeString:
+        return format_html('<a class="k-link" href="{}">{}</a>', reverse("account", args=[item.payer_id]), item.payer)
 
     @display(description=_("overdue"))
     def overdue(self, item: Any) -> SafeString:

@@ -422,7 +422,7 @@ def by_currency(totals: list[review.Total]) -> list[dict[str, Any]]:
                         "vat": figures.money(sum((t.vat for t in own if t.vat_case == case), Decimal(0)), currency),
                         "width": int(abs(net) * 100 / largest) if largest else 0,
                     }
-                    for case, net in case_nets(own).items()
+                    for case, net in sorted(case_nets(own).items(), key=lambda one: -abs(one[1]))
                 ],
             }
         )
