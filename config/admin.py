@@ -16,8 +16,10 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from config.cockpit import clock
 from tenants.admin.base import Screen
 
 for model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
@@ -39,7 +41,7 @@ class TaskForm(PeriodicTaskForm):
 class PeriodicTaskAdmin(Screen, BeatPeriodicTaskAdmin):
     form = TaskForm
     change_form_template = None  # beat's own has a script in the page, which our headers forbid
-    list_display = ["name", "task", "scheduler", "enabled", "last_run_at"]
+    list_display = ["name", "when", "enabled", "last_run_at"]
     list_filter = [("enabled", BooleanRadioFilter)]
     list_select_related = ["interval", "crontab", "solar", "clocked"]
     search_fields = ["name__icontains", "task__startswith"]
@@ -51,6 +53,10 @@ class PeriodicTaskAdmin(Screen, BeatPeriodicTaskAdmin):
         (_("Arguments"), {"fields": ["kwargs", "args"], "classes": ["collapse"]}),
     ]
     readonly_fields = ["last_run_at"]
+
+    @display(description=_("when"))
+    def when(self, task: PeriodicTask) -> str:
+        return clock(task)
 
 
 @admin.register(CrontabSchedule)

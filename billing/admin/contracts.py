@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -125,7 +126,7 @@ def is_charged(subscription: Subscription | None) -> bool:
 class SubscriptionAdmin(SheetScreen, MasterAdmin):
     sheet = ContractSheet
     import_needs_issuer = True
-    list_display = ["reference", "account", "starts_on", "last_day", "currency", "price_class", "billing_day", "issuer"]
+    list_display = ["reference", "account", "positions", "starts_on", "last_day", "currency", "price_class"]
     list_select_related = ["tenant", "issuer", "price_class"]
     list_filter = [RunningFilter, ("issuer", RelatedDropdownFilter)]
     search_fields = ["reference__startswith"]
@@ -148,6 +149,22 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
         ),
         (_("On the invoice"), {"fields": ["po_number", "notes"]}),
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        running = Item.objects.filter(Q(ends_before=None) | Q(ends_before__gt=timezone.localdate()))
+        items = running.select_related("product").order_by("id")
+        return super().get_queryset(request).prefetch_related(Prefetch("items", items, to_attr="running"))
+
+    @display(description=_("positions"))
+    def positions(self, subscription: Any) -> SafeString:
+        """What runs at present, or will: 5 × Seat."""
+        in_german = get_language() == "de"
+        names = [
+            f"{figures.number(item.quantity)} × {item.product.name_de if in_german else item.product.name_en}"
+            for item in subscription.running[:3]
+        ]
+        text = ", ".join(names) + (" …" if len(subscription.running) > 3 else "")
+        return format_html('<span class="k-clip" title="{}">{}</span>', text, text)
 
     @display(description=_("account"), ordering="tenant__sort_name")
     def account(self, subscription: Subscription) -> SafeString:
