@@ -6,7 +6,6 @@ The claim dies with the process, so that after a kill a payer is untouched, prop
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
@@ -27,7 +26,7 @@ from invoicing.models import BillRun, Invoice, Outcome
 from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
-from tenants.transactions import lock_payers
+from tenants.transactions import lock_payers, record
 
 logger = logging.getLogger(__name__)
 OUTCOMES = table_of(Outcome)
@@ -127,9 +126,15 @@ def bill(run: BillRun, *, on_step: Callable[[int], None] | None = None) -> None:
     while settled := _tried(step, run) or _tried(wait_for_others, run):
         if on_step is not None:
             on_step(settled)
-    BillRun.objects.filter(pk=run.pk, state=BillRun.State.RUNNING).exclude(
-        pk__in=Outcome.objects.pending().filter(run=run).values("run_id")
-    ).update(state=BillRun.State.FINISHED, finished_at=Now())
+    finish(run)
+
+
+@transaction.atomic
+def finish(run: BillRun) -> None:
+    """Close the run if no payer is pending, asked under its lock: a person may just have made one pending again."""
+    running = BillRun.objects.select_for_update(no_key=True).filter(pk=run.pk, state=BillRun.State.RUNNING)
+    if running.first() and not run.outcomes.pending().exists():
+        running.update(state=BillRun.State.FINISHED, finished_at=Now())
 
 
 @transaction.atomic
@@ -238,16 +243,8 @@ def _write_outcomes(
                 run.pk,
             ],
         )
-        cursor.execute(
-            'insert into tenants_activity (actor, channel, reason, "table", row, action, after)'
-            " values (coalesce(current_setting('kontor.actor', true), ''),"
-            " coalesce(current_setting('kontor.channel', true), ''), '', %s, %s, 'billed', %s)",
-            [
-                table_of(BillRun),
-                run.pk,
-                json.dumps({"payers": len(payers), "documents": sum(documents.values()), "lines": sum(lines.values())}),
-            ],
-        )
+    facts = {"payers": len(payers), "documents": sum(documents.values()), "lines": sum(lines.values())}
+    record(table_of(BillRun), run.pk, "billed", facts)
 
 
 def park(run: BillRun, payer: int, error: Exception) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from invoicing import drafting, posting
+from invoicing import drafting, posting, review
 from invoicing.kernel.content import chained
 from invoicing.kernel.totals import Share
 from invoicing.kernel.vat import Case
@@ -53,7 +54,7 @@ class Issuable:
         )
 
 
-def issue_released(run: BillRun) -> int:
+def issue_released(run: BillRun, *, by: Any = None) -> int:
     """Issue all released drafts of ``run``, in chunks that are all or nothing; returns how many.
 
     Raises ``Outdated`` naming the first recipient whose master data have changed since; what came before stays issued.
@@ -64,12 +65,12 @@ def issue_released(run: BillRun) -> int:
         .order_by("payer_id", "id")
         .values_list("id", flat=True)[:CHUNK]
     ):
-        issued += issue(keys)
+        issued += issue(keys, by=by)
     return issued
 
 
 @transaction.atomic
-def issue(invoices: Sequence[int]) -> int:
+def issue(invoices: Sequence[int], *, by: Any = None) -> int:
     """Issue those of the drafts that are released; returns how many. The others, and issued ones, stay as they are.
 
     Raises ``Outdated`` naming the recipient whose master data have changed since the draft was made.
@@ -82,6 +83,7 @@ def issue(invoices: Sequence[int]) -> int:
     )
     if not released:
         return 0
+    review.put_on_record(Invoice.State.ISSUED.value, released, by=by)
     issuers = Issuer.objects.in_bulk({invoice.issuer_id for invoice in released})
     shares: dict[int, list[Share]] = defaultdict(list)
     for invoice_id, case, rate, base, vat in (

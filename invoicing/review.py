@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
@@ -15,13 +16,18 @@ from billing.models import Charge
 from invoicing.models import BillRun, Invoice, Line, Outcome
 from tenants.copying import table_of
 from tenants.errors import OperatorError
-from tenants.transactions import lock_payers
+from tenants.models import Activity
+from tenants.transactions import lock_payers, record
 
 UNUSUAL = Decimal("0.25")  # a net amount that differs by more than this part from the last comparable document
 
 
 class NotADraft(OperatorError):
     """The document is no longer open for this decision."""
+
+
+class AnotherRun(OperatorError):
+    """Payers cannot be billed again by this run while another one for the same invoice date is worked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +101,13 @@ def _nets(run: BillRun) -> dict[tuple[int, str], Decimal]:
 @transaction.atomic
 def release(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
     """Release drafts for issuing; held ones too. Returns how many. Raises ``NotADraft`` if one is past that."""
-    return _decide(invoices, Invoice.State.RELEASED, reason="")
+    return _decide(invoices, Invoice.State.RELEASED, reason="", by=by)
 
 
 @transaction.atomic
 def hold(invoices: QuerySet[Invoice], *, reason: str, by: Any = None) -> int:
     """Hold drafts back, with the reason; released ones too. Returns how many. Raises ``NotADraft`` if one is issued."""
-    return _decide(invoices, Invoice.State.HELD, reason=reason)
+    return _decide(invoices, Invoice.State.HELD, reason=reason, by=by)
 
 
 @transaction.atomic
@@ -109,11 +115,13 @@ def discard(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
     """Delete drafts with their charges, so that contracts can be corrected.
 
     Payers of whom nothing else is left in a run are pending again in it; the others' charges come with the next run.
-    Returns how many drafts. Raises ``NotADraft`` if one is issued.
+    Returns how many drafts. Raises ``NotADraft`` if one is issued, and ``AnotherRun`` where a payer cannot be pending
+    again because another run for the same invoice date is worked on.
     """
     drafts = _locked(invoices, [*_OPEN, Invoice.State.CLOSED])
     keys = [draft.pk for draft in drafts]
     charges = list(Line.objects.filter(invoice__in=keys).values_list("charge_id", flat=True))
+    put_on_record("discarded", drafts, by=by)
     Invoice.objects.filter(pk__in=keys).delete()
     _take_back(charges)
     for run in {draft.run_id for draft in drafts if draft.run_id}:
@@ -125,17 +133,38 @@ def discard(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
 
 @transaction.atomic
 def again(run: BillRun, payers: Iterable[int]) -> int:
-    """Let parked payers of ``run`` be billed once more by it. Returns how many."""
-    parked = run.outcomes.filter(payer__in=list(payers), state=Outcome.State.PARKED).values_list("payer_id", flat=True)
+    """Let parked payers of ``run`` be billed once more by it. Returns how many. Raises ``AnotherRun``."""
+    wanted = list(payers)
+    lock_payers(wanted)  # a worker may just be billing one that was let before
+    parked = run.outcomes.filter(payer__in=wanted, state=Outcome.State.PARKED).values_list("payer_id", flat=True)
     return _again(run.pk, set(parked))
+
+
+def decisions(run: BillRun) -> QuerySet[Activity]:
+    """Who released, held, discarded and issued documents of the run, the latest first."""
+    return Activity.objects.filter(table=table_of(BillRun), row=run.pk, action__in=_DECISIONS).order_by("-id")
+
+
+_DECISIONS = [Invoice.State.RELEASED.value, Invoice.State.HELD.value, "discarded", Invoice.State.ISSUED.value]
 
 
 _OPEN = [Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED]
 
 
-def _decide(invoices: QuerySet[Invoice], state: str, *, reason: str) -> int:
+def _decide(invoices: QuerySet[Invoice], state: Invoice.State, *, reason: str, by: Any) -> int:
     drafts = _locked(invoices, _OPEN)
+    put_on_record(state.value, drafts, by=by, reason=reason)
     return Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(state=state, reason=reason)
+
+
+def put_on_record(action: str, documents: Iterable[Invoice], *, by: Any, reason: str = "") -> None:
+    """Who decided, with the keys of the documents, in the caller's transaction: one activity for each of their runs."""
+    of_run: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for document in documents:
+        owner = (table_of(BillRun), document.run_id) if document.run_id else (table_of(Invoice), document.pk)
+        of_run[owner].append(document.pk)
+    for (table, row), keys in of_run.items():
+        record(table, row, action, {"documents": len(keys), "keys": keys}, by=by, reason=reason)
 
 
 def _locked(invoices: QuerySet[Invoice], states: Sequence[str]) -> list[Invoice]:
@@ -180,8 +209,18 @@ def _again(run: int, payers: set[int]) -> int:
         state=Outcome.State.PENDING, reason="", documents=0, lines=0
     )
     if count:
-        BillRun.objects.filter(pk=run).update(state=BillRun.State.RUNNING, finished_at=None)
+        _open(run)
     return count
+
+
+def _open(run: int) -> None:
+    try:
+        with transaction.atomic():
+            BillRun.objects.filter(pk=run).update(state=BillRun.State.RUNNING, finished_at=None)
+    except IntegrityError as error:
+        raise AnotherRun(
+            _("Another run for the same invoice date is in progress: wait until it is finished. Nothing was changed.")
+        ) from error
 
 
 def _count_anew(run: int, payers: set[int]) -> None:

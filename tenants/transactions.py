@@ -1,7 +1,8 @@
-"""Locks, the name of who acts, rehearsals, and waking workers: what every station's transaction needs."""
+"""Locks, who acts and what they decide, rehearsals, and waking workers: what every station's transaction needs."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,20 @@ def acting(*, actor: str, channel: str, reason: str = "") -> Iterator[None]:
                 [actor, channel, reason],
             )
         yield
+
+
+def record(table: str, row: int, action: str, facts: dict[str, Any], *, by: Any = None, reason: str = "") -> None:
+    """Put on record what no trigger sees: a decision, or a step of a run.
+
+    ``by`` is the user who decided; without one it is ascribed to whom ``acting`` names. ``action``: 10 characters.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'insert into tenants_activity (actor, channel, reason, "table", row, action, after) values'
+            " (coalesce(%s, current_setting('kontor.actor', true), ''),"
+            "  coalesce(current_setting('kontor.channel', true), ''), %s, %s, %s, %s, %s)",
+            [by and by.get_username(), reason, table, row, action, json.dumps(facts)],
+        )
 
 
 @contextmanager

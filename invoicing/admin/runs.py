@@ -32,8 +32,9 @@ from invoicing.admin.documents import STATE_COLOURS, drafts_of
 from invoicing.models import BillRun, Invoice, Outcome
 from tenants import transactions
 from tenants.admin import figures
+from tenants.admin.activities import done_badge
 from tenants.admin.base import RecordAdmin
-from tenants.models import Issuer, Tenant
+from tenants.models import Activity, Issuer, Tenant
 
 PER_PAGE = 50
 SIZES = (Decimal(0), Decimal(50), Decimal(200), Decimal(1000), Decimal(5000))  # net amounts from which a bar counts
@@ -273,6 +274,7 @@ class BillRunAdmin(RecordAdmin):
             "skipped": run.outcomes.filter(
                 Q(state=Outcome.State.SKIPPED) | Q(state=Outcome.State.NOTHING_DUE) & ~Q(reason="")
             ).select_related("payer")[:200],
+            "decisions": [decision_of(activity) for activity in review.decisions(run)[:PER_PAGE]],
             "may": {button.verb: request.user.has_perm(button.permission) for button in BUTTONS},
             "counts": state_counts(totals),
             "path": request.get_full_path(),
@@ -359,7 +361,7 @@ class BillRunAdmin(RecordAdmin):
             self.message_user(request, text % count, messages.SUCCESS)
 
     def issue_released(self, request: HttpRequest, run: BillRun) -> None:
-        worked, count = self.call_in_steps(request, issuing.issue_released, run)
+        worked, count = self.call_in_steps(request, issuing.issue_released, run, by=request.user)
         if worked:
             text = ngettext("%d document issued.", "%d documents issued.", count)
             self.message_user(request, text % count, messages.SUCCESS)
@@ -492,6 +494,17 @@ def row_of(invoice: Invoice, flag: review.Flag | None) -> dict[str, Any]:
         "is_open": invoice.state in (Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED),
         "flag": flag_text(flag, invoice.currency) if flag else "",
         "flag_kind": flag.kind if flag else "",
+    }
+
+
+def decision_of(activity: Activity) -> dict[str, Any]:
+    """A decision about documents of a run, for the table of who decided what."""
+    return {
+        "at": activity.at,
+        "by": activity.actor or figures.EMPTY,
+        "action": done_badge(activity),
+        "documents": figures.number((activity.after or {}).get("documents", 0)),
+        "reason": activity.reason,
     }
 
 

@@ -31,12 +31,35 @@ INTENT_COLOURS = {
     Intent.State.PARKED: "danger",
     Intent.State.WITHDRAWN: "",
 }
-ACTIONS = [("insert", _("added")), ("update", _("changed")), ("delete", _("deleted")), ("billed", _("worked on"))]
-ACTION_COLOURS = {"insert": "success", "update": "info", "delete": "danger"}
+ACTIONS = [
+    ("insert", _("added")),
+    ("update", _("changed")),
+    ("delete", _("deleted")),
+    ("billed", _("worked on")),
+    ("released", _("released")),
+    ("held", _("held")),
+    ("discarded", _("discarded")),
+    ("issued", _("issued")),
+]
+ACTION_COLOURS = {
+    "insert": "success",
+    "update": "info",
+    "delete": "danger",
+    "released": "primary",
+    "held": "warning",
+    "discarded": "danger",
+    "issued": "success",
+}
+FACTS = {"payers": _("payers"), "documents": _("documents"), "lines": _("lines"), "keys": _("key")}
 
 
 def intent_badge(intent: Intent) -> SafeString:
     return figures.badge(intent.get_state_display(), INTENT_COLOURS[Intent.State(intent.state)])
+
+
+def done_badge(activity: Activity) -> SafeString:
+    """What was done, in the user's language."""
+    return figures.badge(dict(ACTIONS).get(activity.action, activity.action), ACTION_COLOURS.get(activity.action, ""))
 
 
 @cache
@@ -50,7 +73,7 @@ def column_name(table: str, column: str) -> str:
     for field in model._meta.concrete_fields if model else ():
         if field.column == column:
             return str(field.verbose_name)
-    return column
+    return str(FACTS.get(column, column))
 
 
 def changes(activity: Activity) -> list[tuple[str, Any, Any]]:
@@ -117,9 +140,7 @@ class ActivityAdmin(RecordAdmin):
 
     @display(description=_("action"))
     def done(self, activity: Activity) -> SafeString:
-        return figures.badge(
-            dict(ACTIONS).get(activity.action, activity.action), ACTION_COLOURS.get(activity.action, "")
-        )
+        return done_badge(activity)
 
     @display(description=_("changes"))
     def summary(self, activity: Activity) -> SafeString:

@@ -319,6 +319,25 @@ def test_a_payer_whose_last_draft_is_discarded_counts_as_issued(issuer):
     assert sound()
 
 
+def test_a_run_is_not_opened_again_beside_another_one_of_its_day(issuer):
+    """The database has one open run per issuer and day; the person is told, and the draft stays."""
+    customer(issuer, "A")
+    first = bill(issuer, FEBRUARY, issues=False)
+    customer(issuer, "B")
+    second = bill_run.start(issuer=issuer, through=FEBRUARY, issue_on=FEBRUARY, issues_by_itself=False)
+    with pytest.raises(review.AnotherRun):
+        review.discard(first.invoices.all())
+    assert (first.invoices.count(), Charge.objects.count()) == (1, 1)
+    assert outcomes(first) == {"A": ("proposed", 1, 1)}
+    assert not review.decisions(first).exists()
+
+    bill_run.bill(second)
+    assert review.discard(first.invoices.all()) == 1
+    bill_run.bill(first)
+    assert outcomes(first) == {"A": ("proposed", 1, 1)}
+    assert sound()
+
+
 def test_a_run_is_compared_with_the_one_before(issuer):
     stays, more, gone = (customer(issuer, name) for name in ("STAYS", "MORE", "GONE"))
     bill(issuer, FEBRUARY)

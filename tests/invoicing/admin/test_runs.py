@@ -114,6 +114,24 @@ def test_hold_release_and_issue(admin_client, run):
     ]
 
 
+def test_who_decided_what_is_on_record_and_on_the_page(admin_client, run):
+    held = run.invoices.get(payer__reference="B")
+    do(admin_client, run, "hold", invoice=[held.pk], hold_reason="Rückfrage beim Kunden")
+    do(admin_client, run, "release-all")
+    do(admin_client, run, "issue")
+    do(admin_client, run, "discard", invoice=[held.pk])
+    released = [invoice.pk for invoice in run.invoices.order_by("pk")]
+    assert [(d.actor, d.action, d.reason, d.after) for d in review.decisions(run)] == [
+        ("admin", "discarded", "", {"documents": 1, "keys": [held.pk]}),
+        ("admin", "issued", "", {"documents": 2, "keys": released}),
+        ("admin", "released", "", {"documents": 2, "keys": released}),
+        ("admin", "held", "Rückfrage beim Kunden", {"documents": 1, "keys": [held.pk]}),
+    ]
+    shown = admin_client.get(page(run))
+    assert [decision["documents"] for decision in shown.context["decisions"]] == ["1", "2", "2", "1"]
+    assert "Decisions" in shown.content.decode()
+
+
 def test_holding_wants_a_reason_and_a_choice(admin_client, run):
     draft = run.invoices.first()
     assert do(admin_client, run, "hold", invoice=[draft.pk]).url == page(run)

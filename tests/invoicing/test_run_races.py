@@ -1,0 +1,47 @@
+"""A person decides about a run while a worker is at it: whoever comes second sees what the first one did."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+from invoicing import bill_run, review
+from invoicing.models import BillRun, Outcome
+from tenants.models import Tenant
+from tests.builders import make_issuer, make_tenant
+from tests.concurrency import in_thread, wait_until_blocked
+from tests.small_book import FEBRUARY, bill, make_contract
+
+
+@pytest.fixture
+def run(own_database) -> BillRun:
+    """One payer with a draft, and one parked for want of a street."""
+    issuer = make_issuer()
+    for reference in ("A", "B"):
+        make_contract(issuer, make_tenant(reference=reference))
+    Tenant.objects.filter(reference="B").update(street="")
+    return bill(issuer, FEBRUARY, issues=False)
+
+
+def test_a_run_stays_open_for_a_payer_who_is_made_pending_while_it_ends(run):
+    BillRun.objects.filter(pk=run.pk).update(state=BillRun.State.RUNNING)
+    with transaction.atomic():
+        review.discard(run.invoices.all())
+        ending = in_thread(lambda: bill_run.finish(run))  # had looked before: nobody was pending
+        wait_until_blocked()
+    ending.result(timeout=30)
+    run.refresh_from_db()
+    assert (run.state, run.outcomes.pending().count()) == (BillRun.State.RUNNING, 1)
+
+
+def test_a_second_click_does_not_make_pending_who_was_billed_meanwhile(run):
+    parked = run.outcomes.get(state=Outcome.State.PARKED)
+    Tenant.objects.filter(pk=parked.payer_id).update(street="Neuer Weg 1")
+    with transaction.atomic():
+        assert review.again(run, [parked.payer_id]) == 1
+        second = in_thread(lambda: review.again(run, [parked.payer_id]))
+        wait_until_blocked()
+        bill_run.step(run)
+    assert second.result(timeout=30) == 0
+    parked.refresh_from_db()
+    assert (parked.state, parked.documents) == (Outcome.State.PROPOSED, 1)
