@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
 from django.db import connection
@@ -15,33 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.kernel.money import places_of
 from config.books.breach import Breach
-from invoicing.kernel import content
+from invoicing import stored
 from invoicing.kernel.entries import document_issued
 from invoicing.kernel.totals import Share, totals
 from invoicing.kernel.vat import Case, case_of
+from invoicing.stored import Document
 
-CHUNK: Final = 1_000
-Row = tuple[Any, ...]
-
-HEADS: Final = """
-    select id, coalesce(number, '#' || id), state, kind, issued_on, due_on, language, currency, collection, po_number,
-           vat_case, net, vat, gross, parties, content_hash
-      from invoicing_invoice where id > %s order by id limit %s
-"""
-SECTIONS: Final = """
-    select s.invoice_id, s.position, s.name, s.net, s.currency from invoicing_section s
-     where s.invoice_id = any(%s) order by s.invoice_id, s.position
-"""
-LINES: Final = """
-    select l.invoice_id, l.position, s.position, l.text, l.quantity, l.unit, l.starts_on, l.ends_before, l.vat_case,
-           l.vat_rate, l.net, l.details, l.currency
-      from invoicing_line l left join invoicing_section s on s.id = l.section_id
-     where l.invoice_id = any(%s) order by l.invoice_id, l.position
-"""
-SHARES: Final = """
-    select invoice_id, vat_case, vat_rate, base, vat, currency from invoicing_vatshare where invoice_id = any(%s)
-     order by invoice_id, vat_rate desc, vat_case collate "C"
-"""
 POSTINGS: Final = """
     select e.invoice_id, a.role, p.amount
       from invoicing_journalentry e
@@ -49,43 +26,29 @@ POSTINGS: Final = """
       join invoicing_ledgeraccount a on a.id = p.account_id
      where e.invoice_id = any(%s) and e.kind = 'issue'
 """
-
-
-@dataclass(slots=True)
-class Document:
-    head: Row
-    sections: list[Row] = field(default_factory=list)
-    lines: list[Row] = field(default_factory=list)
-    shares: list[Row] = field(default_factory=list)
-    postings: list[Row] = field(default_factory=list)
+Posted = tuple[str, Any]
 
 
 def documents_hold() -> Iterator[Breach]:
     """Each document adds up, is taxed as its parties and rates say, is booked as it says, and is what was hashed."""
-    for document in _documents():
-        name = gettext("document %(document)s") % {"document": document.head[1]}
-        for invariant, sentence in _faults(document):
-            yield Breach(invariant, name, str(sentence))
+    for documents in stored.chunks():
+        posted = _posted(list(documents))
+        for key, document in documents.items():
+            name = gettext("document %(document)s") % {"document": document.head[1]}
+            for invariant, sentence in _faults(document, posted[key]):
+                yield Breach(invariant, name, str(sentence))
 
 
-def _documents() -> Iterator[Document]:
-    last = 0
+def _posted(keys: Sequence[int]) -> dict[int, list[Posted]]:
+    posted: dict[int, list[Posted]] = defaultdict(list)
     with connection.cursor() as cursor:
-        while True:
-            cursor.execute(HEADS, [last, CHUNK])
-            documents = {head[0]: Document(head) for head in cursor.fetchall()}
-            if not documents:
-                return
-            keys = list(documents)
-            last = keys[-1]
-            for query, part in ((SECTIONS, "sections"), (LINES, "lines"), (SHARES, "shares"), (POSTINGS, "postings")):
-                cursor.execute(query, [keys])
-                for key, *row in cursor.fetchall():
-                    getattr(documents[key], part).append(row)
-            yield from documents.values()
+        cursor.execute(POSTINGS, [list(keys)])
+        for key, role, amount in cursor.fetchall():
+            posted[key].append((role, amount))
+    return posted
 
 
-def _faults(document: Document) -> Iterator[tuple[str, Any]]:
+def _faults(document: Document, posted: Sequence[Posted]) -> Iterator[tuple[str, Any]]:
     state, kind, currency, vat_case, net, vat, gross = (document.head[n] for n in (2, 3, 7, 10, 11, 12, 13))
     try:
         places = places_of(currency)
@@ -109,11 +72,9 @@ def _faults(document: Document) -> Iterator[tuple[str, Any]]:
     if vat_case != _case(document.head[14], vat_case):
         yield "vat", _("Its VAT case does not follow from the countries of its parties.")
     yield from _section_faults(document)
-    if state == "issued":
-        booked = sorted((role, amount) for role, amount in document.postings)
-        if booked != sorted((side.role, side.amount) for side in document_issued(shares)):
-            yield "entries", _("What was booked for it is not what its VAT shares say.")
-    if content_hash(document) != document.head[15]:
+    if state == "issued" and sorted(posted) != sorted((side.role, side.amount) for side in document_issued(shares)):
+        yield "entries", _("What was booked for it is not what its VAT shares say.")
+    if stored.content_hash(document) != document.head[15]:
         yield "content", _("It is no longer what it was when its hash was made.")
 
 
@@ -142,38 +103,3 @@ def _case(parties: str, stated: str) -> str | None:
         ).value
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def content_hash(document: Document) -> str:
-    """The hash of a document from its rows, by the same canonical text as when it arose."""
-    kind, issued_on, due_on, language, currency, collection, po_number, case, net, vat, gross = document.head[3:14]
-    head = content.head_text(
-        kind,
-        issued_on,
-        due_on,
-        language,
-        currency,
-        collection,
-        po_number,
-        case,
-        net,
-        vat,
-        gross,
-        _canonical(document.head[14]),
-    )
-    return content.content_hash(
-        head,
-        [content.section_text(position, name, net) for position, name, net, _currency in document.sections],
-        [_line_text(line) for line in document.lines],
-        [content.share_text(case, rate, base, vat) for case, rate, base, vat, _currency in document.shares],
-    )
-
-
-def _line_text(line: Sequence[Any]) -> str:
-    columns = [*line[:-2], _canonical(line[-2])]
-    return content.line_text(*columns)
-
-
-@lru_cache(maxsize=4_096)
-def _canonical(text: str) -> str:
-    return content.canonical_json(json.loads(text))

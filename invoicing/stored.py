@@ -1,0 +1,98 @@
+"""Documents as they are stored, a chunk at a time, and the hash that follows from their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from django.db import connection
+
+from invoicing.kernel import content
+
+CHUNK: Final = 1_000
+Row = tuple[Any, ...]
+
+HEADS: Final = """
+    select id, coalesce(number, '#' || id), state, kind, issued_on, due_on, language, currency, collection, po_number,
+           vat_case, net, vat, gross, parties, content_hash
+      from invoicing_invoice where id > %s and (%s::bigint[] is null or id = any(%s)) order by id limit %s
+"""
+SECTIONS: Final = """
+    select s.invoice_id, s.position, s.name, s.net, s.currency from invoicing_section s
+     where s.invoice_id = any(%s) order by s.invoice_id, s.position
+"""
+LINES: Final = """
+    select l.invoice_id, l.position, s.position, l.text, l.quantity, l.unit, l.starts_on, l.ends_before, l.vat_case,
+           l.vat_rate, l.net, l.details, l.currency
+      from invoicing_line l left join invoicing_section s on s.id = l.section_id
+     where l.invoice_id = any(%s) order by l.invoice_id, l.position
+"""
+SHARES: Final = """
+    select invoice_id, vat_case, vat_rate, base, vat, currency from invoicing_vatshare where invoice_id = any(%s)
+     order by invoice_id, vat_rate desc, vat_case collate "C"
+"""
+
+
+@dataclass(slots=True)
+class Document:
+    """The rows of a document, each as the query above selects it (lines and the like without the document's key)."""
+
+    head: Row
+    sections: list[Row] = field(default_factory=list)
+    lines: list[Row] = field(default_factory=list)
+    shares: list[Row] = field(default_factory=list)
+
+
+def chunks(keys: Sequence[int] | None = None) -> Iterator[dict[int, Document]]:
+    """All documents, or those of ``keys``, by their keys; four queries for each chunk."""
+    last, wanted = 0, None if keys is None else list(keys)
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(HEADS, [last, wanted, wanted, CHUNK])
+            documents = {head[0]: Document(head) for head in cursor.fetchall()}
+            if not documents:
+                return
+            last = max(documents)
+            for query, part in ((SECTIONS, "sections"), (LINES, "lines"), (SHARES, "shares")):
+                cursor.execute(query, [list(documents)])
+                for key, *row in cursor.fetchall():
+                    getattr(documents[key], part).append(row)
+            yield documents
+
+
+def content_hash(document: Document) -> str:
+    """The hash of a document from its rows, by the same canonical text as when it arose."""
+    kind, issued_on, due_on, language, currency, collection, po_number, case, net, vat, gross = document.head[3:14]
+    head = content.head_text(
+        kind,
+        issued_on,
+        due_on,
+        language,
+        currency,
+        collection,
+        po_number,
+        case,
+        net,
+        vat,
+        gross,
+        _canonical(document.head[14]),
+    )
+    return content.content_hash(
+        head,
+        [content.section_text(position, name, net) for position, name, net, _currency in document.sections],
+        [_line_text(line) for line in document.lines],
+        [content.share_text(case, rate, base, vat) for case, rate, base, vat, _currency in document.shares],
+    )
+
+
+def _line_text(line: Sequence[Any]) -> str:
+    columns = [*line[:-2], _canonical(line[-2])]
+    return content.line_text(*columns)
+
+
+@lru_cache(maxsize=4_096)
+def _canonical(text: str) -> str:
+    return content.canonical_json(json.loads(text))
