@@ -160,8 +160,8 @@ def apply(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> No
     try:
         apply_all(recipe, batch, actor=actor, channel=channel)
     except (RowsRefused, Outdated) as error:
-        batch.state, batch.refusal = ImportBatch.State.REFUSED, str(error)
-        batch.save(update_fields=["state", "refusal"])
+        refused = ImportBatch.objects.filter(pk=batch.pk).exclude(state=ImportBatch.State.APPLIED)
+        refused.update(state=ImportBatch.State.REFUSED, refusal=str(error))
         raise
 
 
@@ -231,11 +231,20 @@ def look_for(recipes: Mapping[str, Recipe], batch_id: int, *, language: str) -> 
 
 
 def apply_for(recipes: Mapping[str, Recipe], batch_id: int, user_id: int, *, language: str) -> None:
-    """``apply``, for a worker. A refusal stays with the batch, where the user finds it."""
+    """``apply``, for a worker, when its turn has come. A refusal stays with the batch, where the user finds it.
+
+    What fails otherwise leaves the batch as it was shown, so that the user can have it taken in again.
+    """
     batch = ImportBatch.objects.get(pk=batch_id)
     actor = get_user_model().objects.get(pk=user_id).get_username()
-    with translation.override(language), suppress(RowsRefused, Outdated):
-        apply(recipes[batch.kind], batch, actor=actor, channel="import")
+    try:
+        with translation.override(language), alone(), suppress(RowsRefused, Outdated):
+            apply(recipes[batch.kind], batch, actor=actor, channel="import")
+    except Exception:
+        with transaction.atomic():
+            batch = locked(batch)
+            note(batch, **{name: count for name, count in batch.counts.items() if name != "applying"})
+        raise
 
 
 def refusal(batch: ImportBatch) -> str:
