@@ -25,7 +25,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
 from django.contrib.auth.models import Group
 from django.db import connections
 from django.utils import translation
-from playwright.sync_api import Dialog, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Dialog, Page, ViewportSize, expect, sync_playwright
 
 from config import env
 from tenants.admin import figures
@@ -217,6 +217,7 @@ def desk_in(served: str) -> Iterator[Callable[[str], Desk]]:
 
     Pictures of what was seen are left below the home folder.
     """
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
@@ -228,7 +229,7 @@ def desk_in(served: str) -> Iterator[Callable[[str], Desk]]:
                 timezone_id="Europe/Berlin",
                 viewport=SCREEN,
             )
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(PATIENCE * 1000)
             desk = Desk(context.new_page(), served, language, pictures)
             desk.listen()
             return desk

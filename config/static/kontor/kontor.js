@@ -1,4 +1,4 @@
-/* The progress of a run, tick boxes of a whole page, questions before what cannot be undone, and the first focus. */
+/* The progress of a run, tick boxes of a whole page, questions before what cannot be undone, and what the keyboard needs. */
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -17,6 +17,17 @@ document.addEventListener("DOMContentLoaded", () => {
         if (named && named.textContent.trim() !== icon.textContent.trim()) {
             icon.ariaHidden = "true"; /* else the icon's own word is read aloud before the name of what it adorns */
         }
+    }
+    const menu = document.querySelector("[x-data*=openUserLinks] > div"); /* language, theme and sign-out are behind it */
+    if (menu) {
+        menu.role = "button";
+        menu.tabIndex = 0;
+        menu.addEventListener("keydown", (event) => {
+            if (event.key === "Enter" || event.key === " ") {
+                event.preventDefault();
+                menu.click();
+            }
+        });
     }
     document.addEventListener("submit", (event) => {
         const question = (event.submitter && event.submitter.dataset.confirm) || event.target.dataset.confirm;
