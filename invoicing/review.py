@@ -111,10 +111,11 @@ def hold(invoices: QuerySet[Invoice], *, reason: str, by: Any = None) -> int:
 
 
 @transaction.atomic
-def discard(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
+def discard(invoices: QuerySet[Invoice], *, by: Any = None, waits_for: str = "") -> int:
     """Delete drafts with their charges, so that contracts can be corrected.
 
     Payers of whom nothing else is left in a run are pending again in it; the others' charges come with the next run.
+    With ``waits_for``, a reason, those payers are parked instead: the run computes nothing until ``again`` lets it.
     Returns how many drafts. Raises ``NotADraft`` if one is issued, and ``AnotherRun`` where a payer cannot be pending
     again because another run for the same invoice date is worked on.
     """
@@ -126,7 +127,10 @@ def discard(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
     _take_back(charges)
     for run in {draft.run_id for draft in drafts if draft.run_id}:
         payers = {draft.payer_id for draft in drafts if draft.run_id == run}
-        _again(run, payers)
+        if waits_for:
+            _park(run, payers, waits_for)
+        else:
+            _again(run, payers)
         _count_anew(run, payers)
     return len(keys)
 
@@ -200,17 +204,24 @@ def _take_back(charges: Sequence[int]) -> None:
 
 def _again(run: int, payers: set[int]) -> int:
     """Payers of whom no draft of the run is left are pending again, and the run is open for them."""
-    kept = set(
-        Invoice.objects.filter(run=run, payer__in=payers)
-        .exclude(state=Invoice.State.CLOSED)
-        .values_list("payer_id", flat=True)
-    )
-    count = Outcome.objects.filter(run=run, payer__in=payers - kept).update(
+    count = Outcome.objects.filter(run=run, payer__in=_left_with_nothing(run, payers)).update(
         state=Outcome.State.PENDING, reason="", documents=0, lines=0
     )
     if count:
         _open(run)
     return count
+
+
+def _park(run: int, payers: set[int], reason: str) -> None:
+    Outcome.objects.filter(run=run, payer__in=_left_with_nothing(run, payers)).update(
+        state=Outcome.State.PARKED, reason=reason, documents=0, lines=0
+    )
+
+
+def _left_with_nothing(run: int, payers: set[int]) -> set[int]:
+    """Those of the payers who have no document in the run."""
+    documents = Invoice.objects.filter(run=run, payer__in=payers).exclude(state=Invoice.State.CLOSED)
+    return payers - set(documents.values_list("payer_id", flat=True))
 
 
 def _open(run: int) -> None:

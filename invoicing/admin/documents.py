@@ -115,12 +115,19 @@ class DeliveryInline(RecordInline):
         return intent_badge(delivery.message)
 
     @display(description=_("sent at"))
-    def sent(self, delivery: Delivery) -> Any:
-        return delivery.message and delivery.message.sent_at
+    def sent(self, delivery: Delivery) -> str:
+        return figures.instant(delivery.message.sent_at if delivery.message else None)
 
     @display(description=_("reason"))
     def trouble(self, delivery: Delivery) -> str:
         return delivery.message.reason if delivery.message else ""
+
+
+def why_parked(request: HttpRequest) -> str:
+    """What a run says of payers whose drafts were discarded, so that their contracts can be corrected."""
+    return gettext("The draft was discarded by %(user)s; correct the contract, then bill the payer again.") % {
+        "user": request.user.get_username()
+    }
 
 
 @admin.register(Invoice)
@@ -197,11 +204,11 @@ class InvoiceAdmin(RecordAdmin):
 
     @admin.action(description=_("Discard the selected drafts"), permissions=["discard"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> None:
-        worked, _answer = self.call(request, review.discard, queryset, by=request.user)
+        worked, _answer = self.call(request, review.discard, queryset, by=request.user, waits_for=why_parked(request))
         if worked:
             self.message_user(
                 request,
-                gettext("The drafts and their charges are gone; the next run bills them anew."),
+                gettext("The drafts and their charges are gone; the next run bills them, or this one on its page."),
                 messages.SUCCESS,
             )
 

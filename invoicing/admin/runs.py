@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
@@ -28,12 +29,12 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldBooleanSwitchWidget
 
 from invoicing import bill_run, issuing, review
-from invoicing.admin.documents import STATE_COLOURS, drafts_of
+from invoicing.admin.documents import STATE_COLOURS, drafts_of, why_parked
 from invoicing.models import BillRun, Invoice, Outcome
 from tenants import transactions
 from tenants.admin import figures
 from tenants.admin.activities import done_badge
-from tenants.admin.base import RecordAdmin
+from tenants.admin.base import AskingForm, RecordAdmin
 from tenants.models import Activity, Issuer, Tenant
 
 PER_PAGE = 50
@@ -49,7 +50,10 @@ OUTCOME_COLOURS = {
 }
 
 
-class StartForm(forms.Form):
+FAR_APART = timedelta(days=62)
+
+
+class StartForm(AskingForm):
     """What a run is for; today is proposed."""
 
     issuer = forms.ModelChoiceField(Issuer.objects.all(), label=_("issuer"), widget=UnfoldAdminSelectWidget)
@@ -67,6 +71,24 @@ class StartForm(forms.Form):
         widget=UnfoldBooleanSwitchWidget,
         help_text=_("Number, post and send the documents without looking at them first."),
     )
+
+    def oddities(self) -> list[str]:
+        """Days that lie far apart, and an invoice date before that of a document with a number."""
+        issuer, through, issue_on = (self.cleaned_data[name] for name in ("issuer", "through", "issue_on"))
+        days = {"through": figures.day(through), "issue_on": figures.day(issue_on)}
+        odd = []
+        if abs(through - issue_on) > FAR_APART:
+            odd.append(
+                gettext("What is due through %(through)s would be invoiced on %(issue_on)s, more than two months off.")
+                % days
+            )
+        last = issuer.invoices.issued().aggregate(Max("issued_on"))["issued_on__max"]
+        if last and issue_on < last:
+            odd.append(
+                gettext("The invoice date %(issue_on)s lies before %(last)s, that of the last issued document.")
+                % {**days, "last": figures.day(last)}
+            )
+        return odd
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +205,10 @@ class BillRunAdmin(RecordAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Start a bill run"),
+            "explanation": gettext(
+                "Everything that is due is reckoned and laid out as drafts for you to look at. Nothing is numbered,"
+                " booked or sent before you release and issue it."
+            ),
             "opts": self.opts,
             "form": form,
         }
@@ -345,6 +371,14 @@ class BillRunAdmin(RecordAdmin):
         text = ngettext("%d document held back.", "%d documents held back.", drafts.count())
         self.decided(request, text, review.hold, drafts, reason=reason)
 
+    def set_aside_chosen(self, request: HttpRequest, run: BillRun) -> None:
+        """Discard drafts; their payers wait in the run until somebody lets it bill them again."""
+        drafts = self.chosen(request, run)
+        if drafts is None:
+            return
+        text = ngettext("%d document discarded.", "%d documents discarded.", drafts.count())
+        self.decided(request, text, review.discard, drafts, waits_for=why_parked(request))
+
     def discard_chosen(self, request: HttpRequest, run: BillRun) -> None:
         drafts = self.chosen(request, run)
         if drafts is None:
@@ -385,6 +419,7 @@ BUTTONS = [
     Button("release-all", "invoicing.release_invoice", BillRunAdmin.release_all),
     Button("release", "invoicing.release_invoice", BillRunAdmin.release_chosen),
     Button("hold", "invoicing.release_invoice", BillRunAdmin.hold_chosen),
+    Button("set-aside", "invoicing.discard_invoice", BillRunAdmin.set_aside_chosen),
     Button("discard", "invoicing.discard_invoice", BillRunAdmin.discard_chosen),
     Button("issue", "invoicing.issue_invoice", BillRunAdmin.issue_released),
     Button("again", "invoicing.start_billrun", BillRunAdmin.try_parked),

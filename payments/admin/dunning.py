@@ -34,7 +34,7 @@ from payments.models import (
 from tenants import files
 from tenants.admin import figures
 from tenants.admin.activities import intent_badge
-from tenants.admin.base import MasterAdmin, RecordAdmin, RecordInline, RowsInline
+from tenants.admin.base import AskingForm, MasterAdmin, RecordAdmin, RecordInline, RowsInline
 from tenants.models import Issuer
 
 LEVEL_COLOURS = {0: "info", 1: "warning", 2: "danger", 3: "danger"}
@@ -89,13 +89,23 @@ class LetterInline(RecordInline):
         return figures.money_cell(letter.total.amount, letter.currency)
 
 
-class StartForm(forms.Form):
+class StartForm(AskingForm):
     issuer = forms.ModelChoiceField(Issuer.objects.all(), label=_("issuer"), widget=UnfoldAdminSelectWidget)
     on = forms.DateField(
         label=_("day"),
         widget=UnfoldAdminSingleDateWidget,
         help_text=_("What is overdue on this day is reminded, one letter per payer and level."),
     )
+
+    def oddities(self) -> list[str]:
+        """Letters are sent today whatever day they bear."""
+        on = self.cleaned_data["on"]
+        if on <= timezone.localdate():
+            return []
+        return [
+            gettext("%(day)s lies in the future; the letters would bear this date and be sent today.")
+            % {"day": figures.day(on)}
+        ]
 
 
 @admin.register(DunningRun)
@@ -130,6 +140,10 @@ class DunningRunAdmin(RecordAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Start a dunning run"),
+            "explanation": gettext(
+                "The reminders are written and sent at once, without a draft to look at. Whom you do not want to remind"
+                " needs a dunning block first; the open items show what is overdue."
+            ),
             "opts": self.opts,
             "form": form,
         }
@@ -172,8 +186,8 @@ class LetterDeliveryInline(RecordInline):
         return intent_badge(delivery.message)
 
     @display(description=_("sent at"))
-    def sent(self, delivery: LetterDelivery) -> Any:
-        return delivery.message.sent_at
+    def sent(self, delivery: LetterDelivery) -> str:
+        return figures.instant(delivery.message.sent_at)
 
     @display(description=_("reason"))
     def trouble(self, delivery: LetterDelivery) -> str:

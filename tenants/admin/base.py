@@ -22,7 +22,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
-from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from tenants.admin.numbers import NumberField, NumberInput
 from tenants.errors import OperatorError
@@ -113,8 +113,28 @@ class MasterForm(forms.ModelForm):
                 offered.append((held, held))
             if not field.required:
                 offered.insert(0, ("", str(_("inherited or none"))))
+            elif not held:
+                offered.insert(0, ("", "–"))
             widget = UnfoldAdminSelectWidget if name == "currency" else UnfoldAdminSelect2Widget
             field.widget = widget(choices=offered)
+
+
+class AskingForm(forms.Form):
+    """Asks once more where what was entered may be a slip: says what is odd about it, and wants it confirmed."""
+
+    def oddities(self) -> list[str]:
+        """Sentences; nothing if all looks as usual. Called with ``cleaned_data`` that have no errors."""
+        raise NotImplementedError
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        odd = [] if self.errors else self.oddities()
+        if odd and not self.data.get("is_meant"):
+            self.fields["is_meant"] = forms.BooleanField(
+                label=_("That is what I mean"), required=False, widget=UnfoldBooleanSwitchWidget
+            )
+            raise forms.ValidationError(odd)
+        return cleaned
 
 
 NUMBERS: dict[Any, Any] = {models.DecimalField: {"form_class": NumberField, "widget": NumberInput}}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from babel.numbers import format_currency, format_decimal
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -35,6 +36,11 @@ def number(figure: Decimal | int) -> str:
 
 def day(value: date | None) -> str:
     return date_format(value, "SHORT_DATE_FORMAT") if value else EMPTY
+
+
+def instant(value: datetime | None) -> str:
+    """Day and time in the time zone of the pages."""
+    return date_format(timezone.localtime(value), "SHORT_DATETIME_FORMAT") if value else EMPTY
 
 
 def money_cell(amount: Decimal | None, currency: str) -> SafeString:

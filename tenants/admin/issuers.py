@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.utils.translation import gettext_lazy as _
+from typing import Any
 
-from tenants.admin.base import MasterAdmin
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from stdnum import bic, iban
+
+from tenants import vat_id
+from tenants.admin.base import MasterAdmin, MasterForm
 from tenants.admin.resources import IssuerSheet
 from tenants.admin.sheets import SheetScreen
 from tenants.models import Issuer
 
 
+class IssuerForm(MasterForm):
+    """Refuses by hand what the import refuses, too: it stands on every invoice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, hint in HINTS.items():
+            if name in self.fields:
+                self.fields[name].help_text = hint
+
+    def clean_vat_id(self) -> str:
+        return vat_id.compact(self.cleaned_data["vat_id"])
+
+    def clean_iban(self) -> str:
+        stated = iban.compact(self.cleaned_data["iban"]).upper()
+        if stated and not iban.is_valid(stated):
+            raise forms.ValidationError(gettext("The check digits of the IBAN are wrong."))
+        return str(stated)
+
+    def clean_bic(self) -> str:
+        stated = bic.compact(self.cleaned_data["bic"])
+        if stated and not bic.is_valid(stated):
+            raise forms.ValidationError(gettext("“%(bic)s” is no BIC.") % {"bic": stated})
+        return str(stated)
+
+
+HINTS = {
+    "register_entry": _("as printed, such as Amtsgericht Köln, HRB 12345"),
+    "managing_directors": _("as printed, such as Geschäftsführung: Anna Muster"),
+}
+
+
 @admin.register(Issuer)
 class IssuerAdmin(SheetScreen, MasterAdmin):
+    form = IssuerForm
     sheet = IssuerSheet
     list_display = ["reference", "name", "city", "country", "vat_id", "currency", "issues_by_itself"]
     search_fields = ["reference__startswith", "name__icontains"]
@@ -26,3 +65,12 @@ class IssuerAdmin(SheetScreen, MasterAdmin):
             {"fields": [("language", "currency", "time_zone"), ("payment_days", "issues_by_itself")]},
         ),
     ]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str]:
+        return {"country": "DE", **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: Issuer, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        answer = vat_id.check(obj.vat_id, obj.country)
+        if obj.vat_id and not answer.is_valid:
+            self.message_user(request, gettext("Please check the VAT id: %s.") % answer.reason, "warning")

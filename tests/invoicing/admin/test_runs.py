@@ -10,7 +10,7 @@ import time_machine
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
-from billing.models import Charge
+from billing.models import Charge, Item
 from config.rights import ensure_roles
 from invoicing import bill_run, review
 from invoicing.models import BillRun, Invoice, Outcome
@@ -152,6 +152,46 @@ def test_discarding_computes_again(admin_client, run):
     assert states(run) == {"A": "draft", "B": "draft", "C": "draft"}
 
 
+def test_what_is_discarded_waits_for_the_corrected_contract(admin_client, run):
+    draft = run.invoices.get(payer__reference="B")
+    do(admin_client, run, "set-aside", invoice=[draft.pk])
+    outcome = run.outcomes.get(payer__reference="B")
+    assert (outcome.state, outcome.documents) == (Outcome.State.PARKED, 0)
+    assert outcome.reason == "The draft was discarded by admin; correct the contract, then bill the payer again."
+    assert BillRun.objects.get(pk=run.pk).state == BillRun.State.FINISHED  # so no sweep computes it meanwhile
+    Item.objects.filter(subscription__tenant__reference="B").update(quantity=3)
+    do(admin_client, run, "again")
+    bill_run.bill(run)
+    assert run.invoices.get(payer__reference="B").net.amount == 300
+    assert states(run) == {"A": "draft", "B": "draft", "C": "draft"}
+
+
+ODD = [
+    ("2026-02-01", "2026-02-01", []),
+    ("2026-04-04", "2026-02-01", []),
+    ("2026-04-05", "2026-02-01", ["What is due through 5 Apr 2026 would be invoiced on 1 Feb 2026"]),
+    ("2026-01-31", "2026-01-31", ["31 Jan 2026 lies before 1 Feb 2026, that of the last issued document."]),
+    ("2030-12-31", "2020-01-01", ["due through 31 Dec 2030", "1 Jan 2020 lies before 1 Feb 2026"]),
+]
+
+
+@pytest.mark.parametrize(("through", "issue_on", "said"), ODD)
+def test_days_that_may_be_a_slip_are_to_be_confirmed(admin_client, issuer, run, through, issue_on, said):
+    do(admin_client, run, "release-all")
+    do(admin_client, run, "issue")
+    form = {"issuer": issuer.pk, "through": through, "issue_on": issue_on}
+    answer = admin_client.post(reverse("admin:invoicing_billrun_add"), form)
+    if not said:
+        assert answer.status_code == 302
+        return
+    assert not BillRun.objects.exclude(pk=run.pk).exists()
+    errors = answer.context["form"].non_field_errors()
+    assert len(errors) == len(said)
+    assert all(part in error for part, error in zip(said, errors, strict=True))
+    assert 'name="is_meant"' in answer.content.decode()
+    assert admin_client.post(reverse("admin:invoicing_billrun_add"), {**form, "is_meant": "on"}).status_code == 302
+
+
 def test_drafts_of_another_run_are_out_of_reach(admin_client, run):
     other = bill(make_issuer(), FEBRUARY, issues=False)
     do(admin_client, other, "release", invoice=[run.invoices.first().pk])
@@ -182,10 +222,10 @@ def test_what_changed_against_the_last_run_is_flagged(admin_client, issuer, run)
     assert rows == {"A": "+50 % against €100.00", "B": "", "C": "", "NEW": "new"}
 
 
-VERBS = ["release-all", "release", "hold", "discard", "issue", "again", "resume"]
+VERBS = ["release-all", "release", "hold", "set-aside", "discard", "issue", "again", "resume"]
 MAY = {
-    "operator": {"discard", "again", "resume"},
-    "approver": {"release-all", "release", "hold", "discard", "issue"},
+    "operator": {"set-aside", "discard", "again", "resume"},
+    "approver": {"release-all", "release", "hold", "set-aside", "discard", "issue"},
     "auditor": set(),
     "support": set(),
 }
