@@ -156,7 +156,8 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
     """Deliveries and their messages, in the caller's transaction; who has one keeps it. Returns how many are new."""
     if not documents:
         return 0
-    had = set(Delivery.objects.filter(invoice__in=documents).values_list("invoice_id", "recipient"))
+    known = Delivery.objects.filter(invoice__in=documents).values_list("invoice_id", "recipient")
+    had = {(document, address.lower()) for document, address in known}  # as the keys of messages are made
     files: dict[int, File] = {
         kept.invoice_id: kept.file
         for kept in DocumentFile.objects.filter(invoice__in=documents, kind=DocumentFile.Kind.PDF).select_related(
@@ -167,7 +168,7 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
     for document, facts in zip(documents, pdf.facts_of([document.pk for document in documents]), strict=True):
         subject, body = pdf.cover_note(facts)
         for address in to[document.recipient_id]:
-            if (document.pk, address) not in had:
+            if (document.pk, address.lower()) not in had:
                 message = messages.compose(
                     messages.key_of(f"invoice:{document.pk}", address),
                     issuer=document.issuer,

@@ -92,6 +92,18 @@ def test_who_wants_no_mail_gets_none_also_later(kept_here):
 
 
 @pytest.mark.django_db
+def test_an_address_written_otherwise_is_the_same(kept_here):
+    tenant = make_tenant(email="rechnung@example.org")
+    invoice = bill_one(tenant)
+    pdf.render_document(invoice.pk)
+    assert delivery.deliver_pending() == delivery.Decided(mails=1)
+    tenant.email = "Rechnung@Example.org"
+    tenant.save()
+    assert delivery.send_anyway([invoice.pk]) == 0
+    assert Message.objects.get().recipient == "rechnung@example.org"
+
+
+@pytest.mark.django_db
 def test_a_document_without_an_address_waits_in_sight(kept_here):
     tenant = make_tenant(email="")
     invoice = bill_one(tenant)
