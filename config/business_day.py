@@ -15,16 +15,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from celery import current_app
-from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from invoicing import bill_run, delivery, pdf
-from invoicing.models import BillRun, DocumentFile, Invoice
+from invoicing.models import BillRun, Invoice
 from payments import dunning
 from payments.models import DunningRun
 from tenants import messages
 from tenants.errors import OperatorError
-from tenants.models import Intent, Issuer, Message
+from tenants.models import Issuer, Message
 from tenants.transactions import acting
 
 logger = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ def remind(issuer: Issuer, *, on: date) -> DunningRun:
 def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
     """Make the PDFs that are missing, decide about their delivery, write the letters and send every mail that waits."""
     rendered = 0
-    with bar(unrendered().count(), _("PDFs")) as advance:
+    with bar(Invoice.objects.issued().unprinted().count(), _("PDFs")) as advance:
         while made := pdf.render_pending(RENDERED_AT_ONCE):
             rendered += made
             advance(made)
@@ -87,17 +86,11 @@ def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
         letters = dunning.write_letters(limit=10**9, on_each=lambda: advance(1))
     sent = 0
     messages.expire(now=clock())
-    with bar(_sendable(clock()).count(), _("mails")) as advance:
+    with bar(Message.objects.claimable(clock()).count(), _("mails")) as advance:
         while some := messages.send_pending(now=clock()):
             sent += some
             advance(some)
     return Sent(rendered, delivered, letters, sent)
-
-
-def unrendered() -> Any:
-    """Issued documents without a PDF."""
-    kept = DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF)
-    return Invoice.objects.issued().filter(~Exists(kept))
 
 
 def start_night(*, now: datetime) -> None:
@@ -123,10 +116,10 @@ def sweep(*, now: datetime) -> list[str]:
         for run in BillRun.objects.filter(state=BillRun.State.RUNNING).values_list("pk", flat=True)
     ]
     trays: dict[str, Any] = {
-        "invoicing.render_pending": unrendered(),
+        "invoicing.render_pending": Invoice.objects.issued().unprinted(),
         "invoicing.deliver": delivery.with_address(),
         "payments.write_letters": dunning.unwritten(),
-        "tenants.send_pending": _sendable(now),
+        "tenants.send_pending": Message.objects.claimable(now),
     }
     woken += [(task, {}) for task, tray in trays.items() if tray.exists()]
     for task, arguments in woken:
@@ -137,7 +130,3 @@ def sweep(*, now: datetime) -> list[str]:
 def _bill(run: BillRun, bar: Bar) -> None:
     with bar(bill_run.progress(run).pending, _("payers")) as advance:
         bill_run.bill(run, on_step=advance)
-
-
-def _sendable(now: datetime) -> Any:
-    return Message.objects.filter(state=Intent.State.WAITING, next_at__lte=now)

@@ -62,7 +62,7 @@ def start_run(issuer: Issuer) -> BillRun:
 
 def unprinted() -> list[int]:
     """Issued documents without a PDF."""
-    return list(Invoice.objects.issued().filter(files=None).order_by("pk").values_list("pk", flat=True))
+    return list(Invoice.objects.issued().unprinted().order_by("pk").values_list("pk", flat=True))
 
 
 def print_all(documents: list[int], advance: Callable[[int], None]) -> None:

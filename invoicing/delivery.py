@@ -50,10 +50,7 @@ class Decided:
 
 def undelivered() -> QuerySet[Invoice]:
     """The in-tray: issued documents with a PDF for which nothing was decided yet."""
-    return Invoice.objects.issued().filter(
-        Exists(DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF)),
-        ~Exists(Delivery.objects.filter(invoice=OuterRef("pk"))),
-    )
+    return Invoice.objects.issued().printed().filter(~Exists(Delivery.objects.filter(invoice=OuterRef("pk"))))
 
 
 def without_address() -> QuerySet[Invoice]:
@@ -93,8 +90,7 @@ def send_anyway(invoices: Sequence[int]) -> int:
     Returns how many mails were written. Raises ``NotDeliverable`` naming the documents that have no PDF or no address;
     then none is written.
     """
-    rendered = Exists(DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF))
-    documents = _locked(Invoice.objects.issued().filter(rendered, pk__in=invoices), skip=False)
+    documents = _locked(Invoice.objects.issued().printed().filter(pk__in=invoices), skip=False)
     missing = Invoice.objects.filter(pk__in=set(invoices) - {document.pk for document in documents})
     if missing:
         raise NotDeliverable(_("No PDF yet: %(documents)s") % {"documents": ", ".join(map(str, missing))})

@@ -11,17 +11,17 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from tenants.models import Intent
+from tenants.models.intent import AnyIntent, IntentQuerySet
 
 logger = logging.getLogger(__name__)
 
-AnyIntent = TypeVar("AnyIntent", bound=Intent)
 State = Intent.State
 
 
@@ -37,7 +37,7 @@ class Patience:
 THREE_DAYS = Patience(attempts=20, first_wait=timedelta(minutes=1), longest_wait=timedelta(hours=6))
 
 
-def claim(waiting: QuerySet[AnyIntent], *, now: datetime, lease: timedelta, limit: int) -> list[AnyIntent]:
+def claim(waiting: IntentQuerySet[AnyIntent], *, now: datetime, lease: timedelta, limit: int) -> list[AnyIntent]:
     """Take at most ``limit`` of the rows that wait and whose time has come, and commit; nobody else gets them.
 
     ``lease`` is longer than the work can take: after it the row counts as abandoned (``expire``).
@@ -45,7 +45,7 @@ def claim(waiting: QuerySet[AnyIntent], *, now: datetime, lease: timedelta, limi
     model = waiting.model
     with transaction.atomic(durable=True):
         keys = list(
-            waiting.filter(state=State.WAITING, next_at__lte=now)
+            waiting.claimable(now)
             .order_by("next_at", "pk")
             .select_for_update(skip_locked=True, of=("self",), no_key=True)
             .values_list("pk", flat=True)[:limit]
@@ -84,9 +84,9 @@ def leave_unknown(intent: Intent, reason: str) -> bool:
     return _answer(intent, state=State.UNKNOWN, reason=reason)
 
 
-def expire(intents: QuerySet[AnyIntent], *, now: datetime, becomes: str = State.UNKNOWN) -> int:
+def expire(intents: IntentQuerySet[AnyIntent], *, now: datetime, becomes: str = State.UNKNOWN) -> int:
     """Answer for workers that died: claimed rows whose lease is over become unknown, or waiting where that is safe."""
-    return intents.filter(state=State.WORKING, lease_until__lt=now).update(
+    return intents.abandoned(now).update(
         state=becomes, lease_until=None, reason=_("The worker ended before it could say what became of it.")
     )
 

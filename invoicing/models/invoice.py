@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +20,17 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 
     def issued(self) -> InvoiceQuerySet:
         return self.filter(state=Invoice.State.ISSUED)
+
+    def printed(self) -> InvoiceQuerySet:
+        """With their PDF."""
+        return self.filter(self._has_pdf())
+
+    def unprinted(self) -> InvoiceQuerySet:
+        """Without a PDF."""
+        return self.filter(~self._has_pdf())
+
+    def _has_pdf(self) -> Exists:
+        return Exists(DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF))
 
 
 class Invoice(models.Model):

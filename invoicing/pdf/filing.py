@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.einvoice.reading import facts_of
@@ -61,10 +60,9 @@ def render_pending(limit: int) -> int:
 
 def pending() -> InvoiceQuerySet:
     """Issued documents without a PDF that no other worker holds, until the transaction ends."""
-    kept = DocumentFile.objects.filter(invoice=OuterRef("pk"), kind=DocumentFile.Kind.PDF)
     return (
         Invoice.objects.issued()
-        .filter(~Exists(kept))
+        .unprinted()
         .select_for_update(skip_locked=True, no_key=True, of=("self",))
         .order_by("pk")
     )

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import TypeVar
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+AnyIntent = TypeVar("AnyIntent", bound="Intent")
 
-class IntentQuerySet(models.QuerySet):
-    def claimable(self, now) -> IntentQuerySet:
+
+class IntentQuerySet(models.QuerySet[AnyIntent]):
+    def claimable(self, now: datetime) -> IntentQuerySet[AnyIntent]:
         """Waiting, and its time has come."""
         return self.filter(state=Intent.State.WAITING, next_at__lte=now)
 
-    def abandoned(self, now) -> IntentQuerySet:
+    def abandoned(self, now: datetime) -> IntentQuerySet[AnyIntent]:
         """Taken by a worker whose lease ran out: what became of it is not known."""
         return self.filter(state=Intent.State.WORKING, lease_until__lt=now)
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoicing import delivery, pdf
-from invoicing.models import DocumentFile, Invoice
+from invoicing.models import Invoice
 from tenants import messages
 from tenants.models import Intent, Message
 from tenants.terminal import progress_bar
@@ -21,15 +21,14 @@ class Command(BaseCommand):
     help = "Make missing PDFs, deliver them by e-mail to whoever wants that, and send what waits. May be run again."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rendered = DocumentFile.objects.filter(kind=DocumentFile.Kind.PDF).values("invoice_id")
         made = sent = 0
-        with progress_bar(self.stderr, Invoice.objects.issued().exclude(pk__in=rendered).count(), _("PDFs")) as advance:
+        with progress_bar(self.stderr, Invoice.objects.issued().unprinted().count(), _("PDFs")) as advance:
             while some := pdf.render_pending(BATCH):
                 made += some
                 advance(some)
         decided = delivery.deliver_pending()
         messages.expire(now=timezone.now())
-        waiting = Message.objects.filter(state=Intent.State.WAITING, next_at__lte=timezone.now()).count()
+        waiting = Message.objects.claimable(timezone.now()).count()
         with progress_bar(self.stderr, waiting, _("mails")) as advance:
             while some := messages.send_pending(now=timezone.now()):
                 sent += some
