@@ -15,10 +15,10 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
-from billing.kernel.discounts import Amount, DiscountTerms, holding, taken
+from billing.kernel.discounts import Amount, DiscountTerms, allotted, holding, taken
 from billing.kernel.money import exact, plain, rounded, split
 from billing.kernel.period import Period, months_after
-from billing.kernel.pricing import PriceTerms, rate
+from billing.kernel.pricing import PriceTerms, Rated, rate
 from billing.kernel.schedule import Grid, Interval, Schedule, due_periods, nominal_period
 
 ZERO: Final = Decimal(0)
@@ -44,7 +44,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemTerms:
-    """All that decides what one item costs. Equal prices and discounts should be the same objects for many items."""
+    """All that decides what one item costs. Equal prices and discounts should be the same objects for many items.
+
+    ``allotted`` says, by billed period and place in ``discounts``, how much of a fixed discount this item may take
+    where it shares it with others of its contract or with other periods (``billing.kernel.sharing``).
+    """
 
     key: Key
     places: int  # of its currency
@@ -53,6 +57,13 @@ class ItemTerms:
     quantity: Decimal
     discounts: tuple[DiscountTerms, ...] = ()
     proration: Proration = Proration.ACTUAL
+    allotted: Mapping[tuple[int, int], Decimal] | None = None
+
+    def holding(self, ordinal: int) -> tuple[DiscountTerms, ...]:
+        """The discounts that hold for the billed period with this number, in the order in which they are taken."""
+        if not self.discounts or self.allotted is None:
+            return holding(self.discounts, ordinal)
+        return tuple(discount for _, discount in allotted(self.discounts, self.allotted, ordinal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,11 +304,12 @@ _NOTHING: Final = Assessed(ZERO, {"v": 1, "exact": "0"})
 
 
 def _assess(terms: ItemTerms, ordinal: int, nominal: Period, stretch: Period) -> Assessed:
-    discounts = holding(terms.discounts, ordinal) if terms.discounts else ()
+    discounts = terms.holding(ordinal) if terms.discounts else ()
     if stretch == nominal or terms.proration is Proration.NONE or terms.schedule.once:
         return _whole(terms.price, terms.quantity, discounts, terms.places)
     share = share_of(stretch, nominal, terms.proration, terms.schedule.grid)
     rated = rate(terms.price, terms.quantity)
+    amount = _part(rated, share)
     trace = {
         **rated.trace,
         "policy": terms.proration.value,
@@ -305,19 +317,36 @@ def _assess(terms: ItemTerms, ordinal: int, nominal: Period, stretch: Period) ->
         "days": [stretch.start.isoformat(), stretch.end.isoformat()],
         "share": str(share),
     }
+    return discounted(amount, discounts, terms.places, trace)
+
+
+def _part(rated: Rated, share: Fraction) -> Fraction:
     over, under = rated.amount.as_integer_ratio()  # one reduction instead of three
-    amount = Fraction(over * share.numerator, under * share.denominator)
-    return _discounted(amount, discounts, terms.places, trace)
+    return Fraction(over * share.numerator, under * share.denominator)
+
+
+def undiscounted(terms: ItemTerms, nominal: Period, stretch: Period) -> Decimal | Fraction:
+    """What a stretch of an item costs before discounts, exact."""
+    rated = rate(terms.price, terms.quantity)
+    if stretch == nominal or terms.proration is Proration.NONE or terms.schedule.once:
+        return rated.amount
+    return _part(rated, share_of(stretch, nominal, terms.proration, terms.schedule.grid))
 
 
 @lru_cache(maxsize=4096)  # the bulk of all lines: a whole period of the same few prices and quantities
 def _whole(price: PriceTerms, quantity: Decimal, discounts: tuple[DiscountTerms, ...], places: int) -> Assessed:
     rated = rate(price, quantity)
-    return _discounted(rated.amount, discounts, places, dict(rated.trace))
+    return discounted(rated.amount, discounts, places, dict(rated.trace))
+
+
+def discounted(amount: Decimal | Fraction, discounts: Sequence[DiscountTerms], places: int, trace: Trace) -> Assessed:
+    """Take the discounts off the exact ``amount`` and round; completes ``trace``."""
+    if isinstance(amount, Decimal):
+        return _discounted(amount, discounts, places, trace)
+    return _discounted(amount, discounts, places, trace)
 
 
 def _discounted(amount: Amount, discounts: Sequence[DiscountTerms], places: int, trace: Trace) -> Assessed:
-    """Take the discounts off and round; completes ``trace``."""
     if discounts:
         with exact():
             steps = taken(amount, discounts)
@@ -359,9 +388,12 @@ def _reduced(days: int, of: int) -> Fraction:
 
 
 def _days_360(stretch: Period) -> int:
-    """Days in a calendar of twelve months of 30 days: a 31st counts as the 30th."""
-    start, end = stretch.start, stretch.end
-    return 360 * (end.year - start.year) + 30 * (end.month - start.month) + min(end.day, 30) - min(start.day, 30)
+    """Days in a calendar of twelve months of 30 days: first and last day both count, a 31st as the 30th.
+
+    The last day of a month is its 30th, so that whole months have 30 days.
+    """
+    start, end = stretch.start, stretch.end  # the end is the day after the last: 31 where that is the 30th
+    return 360 * (end.year - start.year) + 30 * (end.month - start.month) + end.day - min(start.day, 30)
 
 
 def default_proration(interval: Interval) -> Proration:

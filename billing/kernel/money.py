@@ -59,6 +59,37 @@ def split(total: Decimal, weights: Sequence[Decimal], places: int) -> list[Decim
         return [upper - lower for lower, upper in pairwise(edges)]
 
 
+def allocated(total: Decimal, weights: Sequence[Decimal], places: int) -> list[Decimal]:
+    """Share a rounded ``total`` out in proportion to ``weights`` (>= 0), by largest remainder; the parts add up to it.
+
+    What rounding down leaves goes, a minor unit each, to the parts that lost most; of equal ones to the first. So no
+    part exceeds its weight as long as the total does not exceed their sum. Raises ``ValueError`` for a weight below 0,
+    or if the weights add up to nothing and the total does not.
+    """
+    if any(weight < 0 for weight in weights):
+        raise ValueError("what is below nothing has no share")
+    if not total:
+        return [rounded(total, places)] * len(weights)
+    exactly = shares(total, weights)
+    unit = UNIT[places]
+    sign = 1 if total > 0 else -1
+    whole = [int(abs(share) * 10**places) for share in exactly]
+    with exact():
+        left = int(abs(total) / unit) - sum(whole)
+        lost = sorted(range(len(weights)), key=lambda n: whole[n] - abs(exactly[n]) * 10**places)
+        for n in lost[:left]:
+            whole[n] += 1
+        return [rounded(sign * units * unit, places) for units in whole]
+
+
+def shares(total: Decimal, weights: Sequence[Decimal]) -> list[Fraction]:
+    """``total`` in proportion to ``weights``, exact. Raises ``ValueError`` if they add up to nothing."""
+    whole = sum(map(Fraction, weights), Fraction(0))
+    if not whole:
+        raise ValueError("weights that add up to nothing share nothing out")
+    return [Fraction(total) * Fraction(weight) / whole for weight in weights]
+
+
 def plain(amount: Decimal | Fraction) -> str:
     """Write an exact amount as a trace keeps it: ``"23.8"``, ``"850/3"``; never an exponent, no idle zeros."""
     if isinstance(amount, Fraction):

@@ -3,8 +3,9 @@
 from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -60,3 +61,22 @@ def months_after(anchor: date, months: int, day: int | None = None) -> date:
     ``day`` is the day of the month meant, where the anchor itself stands in a month too short for it.
     """
     return month_day(anchor.year * 12 + anchor.month - 1 + months, day or anchor.day)
+
+
+def local_day(instant: datetime, zone: ZoneInfo) -> date:
+    """The day it is in ``zone`` at an aware ``instant``. Raises ``ValueError`` for a naive one."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant} is not an instant: it has no time zone")
+    return instant.astimezone(zone).date()
+
+
+def instants_of(period: Period, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """First instant of a period and first instant after it, in UTC: the midnights of ``zone``, whatever a clock does.
+
+    Where a change of the clock skips midnight, the day begins with the first instant there is.
+    """
+    return _midnight(period.start, zone), _midnight(period.end, zone)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

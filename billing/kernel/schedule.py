@@ -45,7 +45,23 @@ class Interval:
         except KeyError:
             raise ValueError(f"{word!r} is no interval; known are {', '.join(INTERVALS)}") from None
 
+    @classmethod
+    def every(cls, count: int, unit: str) -> "Interval":
+        """So many of a ``unit``: day, week, month, quarter or year. Raises ``ValueError`` for any other, or none."""
+        try:
+            base, times = _UNITS[unit]
+        except KeyError:
+            raise ValueError(f"{unit!r} is no unit of time; known are {', '.join(_UNITS)}") from None
+        return cls(base, count * times)
 
+
+_UNITS: Final = {
+    "day": (Unit.DAY, 1),
+    "week": (Unit.WEEK, 1),
+    "month": (Unit.MONTH, 1),
+    "quarter": (Unit.MONTH, 3),
+    "year": (Unit.MONTH, 12),
+}
 INTERVALS: Final = {
     "once": Interval(Unit.ONCE),
     "weekly": Interval(Unit.WEEK),
@@ -95,6 +111,14 @@ class Grid:
         return cls(interval, anchor, day)
 
     @classmethod
+    def on_weekday(cls, interval: Interval, weekday: int, first_paid_on: date) -> "Grid":
+        """Weeks from the first such weekday (1: Monday .. 7: Sunday) on or after the first paid day, and a stub."""
+        if interval.unit is not Unit.WEEK or not 1 <= weekday <= 7:
+            raise ValueError(f"no period of {interval.count} {interval.unit} starts on weekday {weekday}")
+        anchor = first_paid_on + timedelta(days=(weekday - first_paid_on.isoweekday()) % 7)
+        return cls(interval, anchor, anchor.day)
+
+    @classmethod
     def calendar(cls, interval: Interval, first_paid_on: date) -> "Grid":
         """Calendar months, quarters, half-years or years, by the interval's length; weeks from Monday."""
         if interval.unit is Unit.WEEK:
@@ -114,6 +138,14 @@ class Grid:
             return _months(self.anchor.year * 12 + self.anchor.month - 1 + n * months, months, self.anchor_day)
         step = timedelta(days=_days(self.interval))
         return Period(self.anchor + n * step, self.anchor + (n + 1) * step)
+
+    def starts_on(self, day: date) -> bool:
+        """Whether a period starts on ``day``."""
+        return self.boundary(self.index(day)) == day
+
+    def next_boundary(self, day: date) -> date:
+        """First day of the first period that starts after ``day``."""
+        return self.boundary(self.index(day) + 1)
 
     def index(self, day: date) -> int:
         """The number of the period that holds ``day``."""
@@ -178,11 +210,12 @@ class Schedule:
         return n - self.grid.index(self.paid_from or self.starts_on) + 1 - self.periods_skipped
 
     def is_due(self, period: Period, through: date) -> bool:
-        """Whether a charge for these days is due in a run through the day ``through``, that day included.
+        """Whether a charge for these days is due in a run through the day ``through``, that day included."""
+        return self.due_on(period) <= through
 
-        What is charged once is due on its first day, always.
-        """
-        return (period.start if self.timing is Timing.ADVANCE or self.once else period.end) <= through
+    def due_on(self, period: Period) -> date:
+        """First day on which a run charges these days. What is charged once is due on its first day, always."""
+        return period.start if self.timing is Timing.ADVANCE or self.once else period.end
 
 
 def nominal_period(schedule: Schedule, n: int) -> Period:
@@ -218,3 +251,23 @@ def due_periods(
         n += 1
         nominal = grid.period(n)
         first = nominal.start
+
+
+def due_in_run(schedule: Schedule, on: date) -> list[tuple[Period, Period]]:
+    """Nominal period and the item's days in it for what becomes due on just this day, all before being charged."""
+    return [
+        (nominal, inside) for _, nominal, inside in due_periods(schedule, through=on) if schedule.due_on(inside) == on
+    ]
+
+
+def last_due(schedule: Schedule, through: date) -> tuple[Period, Period] | None:
+    """Nominal period and the item's days in it for the latest that is due; ``None`` if nothing is."""
+    latest = None
+    for _, nominal, inside in due_periods(schedule, through=through):
+        latest = nominal, inside
+    return latest
+
+
+def whole_periods(interval: Interval, period: Period) -> int:
+    """How many whole intervals the days of ``period`` hold, counted from its first day."""
+    return Grid.anniversary(interval, period.start).index(period.end) if period else 0

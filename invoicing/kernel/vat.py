@@ -15,9 +15,17 @@ EU: Final = frozenset("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV 
 
 
 class Case(StrEnum):
+    """The categories of EN 16931. Documents of ours have one of the first three; the others are reckoned alike."""
+
     STANDARD = "S"
     REVERSE_CHARGE = "AE"
     OUTSIDE = "O"
+    EXEMPT = "E"
+    ZERO_RATED = "Z"
+    EXPORT = "G"
+    WITHIN_EU = "K"  # goods delivered to another member state
+    CANARY_ISLANDS = "L"
+    CEUTA_AND_MELILLA = "M"
 
 
 @dataclass(frozen=True, slots=True)

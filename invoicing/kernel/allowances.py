@@ -1,0 +1,72 @@
+"""Discounts of a document: after those of its lines, before VAT, shared out over its VAT categories."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from billing.kernel.discounts import DiscountKind
+from billing.kernel.money import allocated, exact, rounded
+
+ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDiscount:
+    """A percentage, or an amount of which ``used`` has been taken by earlier documents.
+
+    What a document cannot use of an amount lapses, unless it is carried. ``applies_to`` names the bases by their place;
+    ``None``: all. Inside one ``sequence`` percentages come before amounts.
+    """
+
+    kind: DiscountKind
+    value: Decimal
+    sequence: int = 0
+    used: Decimal = ZERO
+    carry_remainder: bool = False
+    applies_to: Collection[int] | None = None
+    key: str = ""
+
+    @property
+    def left(self) -> Decimal:
+        """What of an amount can still be taken."""
+        return max(ZERO, self.value - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a discount takes off a document, rounded, and off each base; ``after``, the discount as it then is."""
+
+    discount: DocumentDiscount
+    amount: Decimal
+    shares: tuple[Decimal, ...]
+    after: DocumentDiscount
+
+
+def allowances(bases: Sequence[Decimal], discounts: Sequence[DocumentDiscount], places: int) -> list[Allowance]:
+    """Take the discounts one after the other from what is left of the bases: rounded nets per VAT category and rate.
+
+    Each is rounded once, on the document, and shared out by largest remainder, so that the shares add up to it and no
+    base falls below nothing. A base below nothing is no ground for a discount and gets no share.
+    """
+    found = []
+    left = list(bases)
+    for discount in sorted(discounts, key=lambda d: (d.sequence, d.kind is DiscountKind.FIXED)):
+        weights = [
+            max(ZERO, base) if discount.applies_to is None or place in discount.applies_to else ZERO
+            for place, base in enumerate(left)
+        ]
+        with exact():
+            ground = sum(weights, ZERO)
+            if discount.kind is DiscountKind.PERCENT:
+                amount = rounded((ground * discount.value).scaleb(-2), places)
+                after = discount
+            else:
+                amount = rounded(min(ground, discount.left), places)
+                after = replace(discount, used=discount.used + amount if discount.carry_remainder else discount.value)
+            shares = allocated(amount, weights, places)
+            left = [base - share for base, share in zip(left, shares, strict=True)]
+        found.append(Allowance(discount, amount, tuple(shares), after))
+    return found
