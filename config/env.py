@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from config.servers.plan import Plan, written_once
+from config.servers.plan import Plan, private_folder, written_once
 from tenants.errors import OperatorError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +88,7 @@ def broker_url() -> str:
 
 def email_url() -> str:
     """Where mail goes, in django-environ's notation; in development into files below home()/mail."""
-    return _required_in_production("EMAIL_URL", lambda: "filemail:///" + quote(str(home() / "mail")))
+    return _required_in_production("EMAIL_URL", lambda: "filemail:///" + quote(str(private_folder(home() / "mail"))))
 
 
 def secret_key() -> str:

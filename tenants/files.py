@@ -46,6 +46,7 @@ def read(file: File) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all, also when the power fails."""
+    Path(settings.FILES_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:

@@ -284,7 +284,8 @@ def reading_of(batch: ImportBatch) -> Reading:
 def store(file: BinaryIO) -> tuple[str, str]:
     """Keep the bytes of an offered file below FILES_ROOT; the same bytes are kept once. Returns path and SHA-256."""
     folder = Path(settings.FILES_ROOT) / "imports"
-    folder.mkdir(parents=True, exist_ok=True)
+    Path(settings.FILES_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     digest = hashlib.sha256()
     file.seek(0)
     descriptor, draft = tempfile.mkstemp(dir=folder)

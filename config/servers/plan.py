@@ -138,6 +138,17 @@ def written_once(path: Path, content: str) -> str:
         raise unwritable(path, error) from None
 
 
+def private_folder(path: Path) -> Path:
+    """Make the folder ``path`` in a home that others may pass through: into it they may not."""
+    prepare(path.parent)
+    try:
+        path.mkdir(exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    return path
+
+
 def unwritable(path: Path, error: OSError) -> ServerError:
     reason = (error.strerror or str(error)).lower()
     return ServerError(

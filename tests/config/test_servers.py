@@ -9,19 +9,21 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import psutil
 import psycopg2
 import pytest
 
-from config import roles, servers
+from config import env, roles, servers
 from config.servers import plan as plans
 from config.servers import postgres
 from config.servers.broker import Broker
 from config.servers.plan import Plan
 from config.servers.postgres import Postgres
 from config.servers.processes import gone
+from tenants import staging
 
 
 @contextmanager
@@ -282,3 +284,14 @@ def test_refusals_are_one_sentence(home: Path, monkeypatch) -> None:
     (home / "postgres").mkdir()
     with pytest.raises(servers.ServerError, match=r"servers.json is missing, and with it the passwords"):
         servers.ensure(home)
+
+
+def test_mail_and_files_are_open_to_nobody_else(home: Path, settings, monkeypatch) -> None:
+    monkeypatch.setenv("KONTOR_HOME", str(home))
+    monkeypatch.delenv("EMAIL_URL", raising=False)
+    (home / "mail").mkdir(mode=0o755, parents=True)
+    settings.FILES_ROOT = home / "files"
+    assert env.email_url() == f"filemail:///{home}/mail"
+    assert stat.S_IMODE((home / "mail").stat().st_mode) == 0o700
+    staging.store(BytesIO(b"tenant"))
+    assert stat.S_IMODE((home / "files").stat().st_mode) == 0o700
