@@ -25,8 +25,10 @@ def explain(trace: Mapping[str, Any], currency: str) -> list[str]:
 
     A trace that says nothing (a charge from before traces were kept) gives no sentence.
     """
-    words = _Words(currency)
+    words = Words(currency)
     sentences: list[str] = []
+    if "usage" in trace:
+        sentences.append(_used(trace, words))
     if "price" in trace:
         sentences += _price(trace, words)
     if "share" in trace:
@@ -39,7 +41,7 @@ def explain(trace: Mapping[str, Any], currency: str) -> list[str]:
     return sentences
 
 
-class _Words:
+class Words:
     """Figures of one currency in the active language."""
 
     def __init__(self, currency: str) -> None:
@@ -72,8 +74,24 @@ class _Words:
         return first if last.isoformat() == period[0] else f"{first} – {self.day(last.isoformat())}"
 
 
-def _price(trace: Mapping[str, Any], words: _Words) -> Iterator[str]:
+def _used(trace: Mapping[str, Any], words: Words) -> str:
+    ways = {
+        "sum": _("all of it together"),
+        "maximum": _("the highest record"),
+        "last": _("the last record"),
+        "count": _("the number of records"),
+    }
+    return _("Usage of %(days)s, %(way)s: %(quantity)s units.") % {
+        "days": words.days(trace["days"]),
+        "way": ways[trace["usage"]],
+        "quantity": words.figure(trace["quantity"]),
+    }
+
+
+def _price(trace: Mapping[str, Any], words: Words) -> Iterator[str]:
     price = trace["price"]
+    if "prorated" in price:
+        yield _("Of minimum, maximum and free quantity of the price %(share)s apply.") % {"share": price["prorated"]}
     model, quantity = Model(price["model"]), trace["quantity"]
     tiers: Sequence[Sequence[str]] = price["tiers"]
     free = trace.get("free", "0")
@@ -87,8 +105,11 @@ def _price(trace: Mapping[str, Any], words: _Words) -> Iterator[str]:
     if model is Model.FLAT:
         yield _("Flat price, whatever the quantity: %(amount)s.") % {"amount": words.money(tiers[0][2])}
     elif not slices:
-        amount = str(Fraction(units) * Fraction(tiers[0][1]) + (Fraction(tiers[0][2]) if Fraction(units) else 0))
-        yield _line([units, tiers[0][1], tiers[0][2], amount], words)
+        percent = Fraction(1, 100) if model is Model.PERCENTAGE else 1
+        unit_price = str(Fraction(tiers[0][1]) * percent)
+        flat = tiers[0][2] if Fraction(units) or price.get("flat_when_zero") else "0"
+        amount = str(Fraction(units) * Fraction(unit_price) + Fraction(flat))
+        yield _line(model, [units, unit_price, flat, amount], words)
     elif model is Model.STAIRSTEP:
         yield _("%(quantity)s units reach the step with the amount %(amount)s.") % {
             "quantity": words.figure(units),
@@ -96,8 +117,12 @@ def _price(trace: Mapping[str, Any], words: _Words) -> Iterator[str]:
         }
     else:
         yield _heading(model, price, words) % {"quantity": words.figure(units)}
+        if "tier_quantity" in trace:
+            yield _("The tier is the one that %(quantity)s units reach.") % {
+                "quantity": words.figure(trace["tier_quantity"])
+            }
         for part in slices:
-            yield _line(part, words)
+            yield _line(model, part, words)
     for code, step in trace.get("limits", ()):
         if code == "minimum":
             yield _("Raised to the minimum of %(amount)s.") % {"amount": words.money(price["minimum"])}
@@ -110,7 +135,9 @@ def _price(trace: Mapping[str, Any], words: _Words) -> Iterator[str]:
         yield _("Price for a whole period: %(amount)s.") % {"amount": words.money(trace["list"])}
 
 
-def _heading(model: Model, price: Mapping[str, Any], words: _Words) -> str:
+def _heading(model: Model, price: Mapping[str, Any], words: Words) -> str:
+    if "tier_packages" in price:
+        return _("%(quantity)s units, in started packages where their tier has them:")
     if model is Model.GRADUATED:
         return _("%(quantity)s units, each at the price of its tier:")
     if model is Model.VOLUME:
@@ -121,11 +148,15 @@ def _heading(model: Model, price: Mapping[str, Any], words: _Words) -> str:
     return _("%(quantity)s units:")
 
 
-def _line(part: Sequence[str], words: _Words) -> str:
+def _line(model: Model, part: Sequence[str], words: Words) -> str:
+    """One product: of units, packages or, in percent, of a value."""
     quantity, unit_price, flat, amount = part
+    in_percent = model is Model.PERCENTAGE
     facts = {
-        "quantity": words.figure(quantity),
-        "price": words.money(unit_price),
+        "quantity": words.money(quantity) if in_percent else words.figure(quantity),
+        "price": f"{words.figure(str(Fraction(unit_price) * 100))}\N{NO-BREAK SPACE}%"
+        if in_percent
+        else words.money(unit_price),
         "flat": words.money(flat),
         "amount": words.money(amount),
     }
@@ -136,7 +167,7 @@ def _line(part: Sequence[str], words: _Words) -> str:
     return _("%(quantity)s × %(price)s = %(amount)s") % facts
 
 
-def _share(trace: Mapping[str, Any], words: _Words) -> str:
+def _share(trace: Mapping[str, Any], words: Words) -> str:
     policies = {
         Proration.NONE: _("not prorated"),
         Proration.ACTUAL: _("actual days"),
@@ -152,9 +183,18 @@ def _share(trace: Mapping[str, Any], words: _Words) -> str:
     }
 
 
-def _discounts(steps: Sequence[Sequence[str]], words: _Words) -> Iterator[str]:
+def _discounts(steps: Sequence[Sequence[str]], words: Words) -> Iterator[str]:
+    before = ""
     for kind, value, step, key in steps:
-        if kind == "fixed":
+        stacked = kind == before == "stacked_percent"
+        before = kind
+        if stacked:
+            yield _("Discount %(key)s of %(value)s percent of the same amount: %(step)s") % {
+                "key": key,
+                "value": words.figure(value),
+                "step": words.money(step),
+            }
+        elif kind == "fixed":
             yield _("Discount %(key)s of %(value)s: %(step)s") % {
                 "key": key,
                 "value": words.money(value),
@@ -168,7 +208,7 @@ def _discounts(steps: Sequence[Sequence[str]], words: _Words) -> Iterator[str]:
             }
 
 
-def _rounding(trace: Mapping[str, Any], words: _Words) -> Iterator[str]:
+def _rounding(trace: Mapping[str, Any], words: Words) -> Iterator[str]:
     exact = Fraction(trace["exact"])
     net = Fraction(trace["net"]) + Fraction(trace.get("booked", "0")) if "of" not in trace else None
     if net is not None and net != exact:
@@ -178,7 +218,7 @@ def _rounding(trace: Mapping[str, Any], words: _Words) -> Iterator[str]:
         }
 
 
-def _less_booked(trace: Mapping[str, Any], words: _Words) -> Iterator[str]:
+def _less_booked(trace: Mapping[str, Any], words: Words) -> Iterator[str]:
     booked = words.money(trace["booked"])
     if "price" in trace:
         yield _("Less what was booked for these days before: %(booked)s.") % {"booked": booked}

@@ -23,20 +23,21 @@ class Deviation:
     follows: str
 
 
-def evaluate(trace: Trace) -> list[Deviation]:
+def evaluate(trace: Trace, places: int | None = None) -> list[Deviation]:
     """Every figure of a trace that the others do not lead to; nothing for one that holds.
 
+    ``places``: of its currency; by default as many as its net is written with.
     A trace of a form that is not known, or with a figure that is none, deviates as a whole, under the name "trace".
     """
     try:
         if trace.get("v") != 1:
             return [Deviation("trace", str(trace.get("v", "")), "1")]
-        return list(_deviations(trace))
+        return list(_deviations(trace, places))
     except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
         return [Deviation("trace", f"{type(error).__name__}: {error}", "")]
 
 
-def _deviations(trace: Trace) -> Iterator[Deviation]:
+def _deviations(trace: Trace, places: int | None) -> Iterator[Deviation]:
     amount = NOTHING
     if "price" in trace:
         units, listed = _listed(trace)
@@ -56,7 +57,8 @@ def _deviations(trace: Trace) -> Iterator[Deviation]:
             yield from _unequal("discounts", Fraction(step), -off)
             amount, before = amount - off, kind
     yield from _unequal("exact", Fraction(trace["exact"]), amount)
-    places = len(trace["net"].partition(".")[2])
+    if places is None:
+        places = len(trace["net"].partition(".")[2])
     net, stored = _to_places(amount, places) - Fraction(trace.get("booked", 0)), Fraction(trace["net"])
     if "part" not in trace:
         yield from _unequal("net", stored, net)

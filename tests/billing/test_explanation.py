@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
+import pytest
 from django.utils import translation
 
 from billing.explanation import explain
@@ -11,6 +12,7 @@ from billing.kernel.discounts import DiscountKind, DiscountTerms
 from billing.kernel.period import Period
 from billing.kernel.pricing import Model, PriceTerms, Tier, flat, per_unit
 from billing.kernel.schedule import Grid, Interval, Schedule
+from billing.kernel.usage import Record, UsageTerms, usage_due
 
 MONTHLY = Interval.parse("monthly")
 NBSP = "\N{NO-BREAK SPACE}"
@@ -108,3 +110,105 @@ def test_german_sentences_have_german_figures():
 
 def test_a_trace_that_says_nothing_gives_no_sentence():
     assert explain({}, "EUR") == []
+
+
+PACKED = (Tier(Decimal(0), Decimal(2), Decimal(1), Decimal(10)), Tier(Decimal(25), Decimal(1), Decimal(5)))
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "english", "german"),
+    [
+        pytest.param(
+            PriceTerms(Model.VOLUME, (Tier(Decimal(0), Decimal(3)), Tier(Decimal(10), Decimal(2), Decimal(7)))),
+            "12",
+            ["12 units, all at the price of the tier reached:", "12 × 2.00 EUR + 7.00 EUR = 31.00 EUR"],
+            ["12 Einheiten, alle zum Preis der erreichten Staffel:", "12 × 2,00 EUR + 7,00 EUR = 31,00 EUR"],
+            id="volume",
+        ),
+        pytest.param(
+            PriceTerms(
+                Model.STAIRSTEP, (Tier(Decimal(0), Decimal(0), Decimal(49)), Tier(Decimal(10), Decimal(0), Decimal(89)))
+            ),
+            "10.5",
+            ["10.5 units reach the step with the amount 89.00 EUR."],
+            ["10,5 Einheiten erreichen die Stufe mit dem Betrag 89,00 EUR."],
+            id="stairstep",
+        ),
+        pytest.param(
+            PriceTerms(Model.PERCENTAGE, (Tier(Decimal(0), Decimal("1.4"), Decimal("0.25")),)),
+            "1000",
+            ["1,000.00 EUR × 1.4 % + 0.25 EUR = 14.25 EUR"],
+            ["1.000,00 EUR × 1,4 % + 0,25 EUR = 14,25 EUR"],
+            id="percentage",
+        ),
+        pytest.param(
+            PriceTerms(Model.PERCENTAGE, (Tier(Decimal(0), Decimal(2)), Tier(Decimal(500), Decimal(1)))),
+            "800",
+            [
+                "800 units:",
+                "500.00 EUR × 2 % = 10.00 EUR",
+                "300.00 EUR × 1 % = 3.00 EUR",
+                "Price for a whole period: 13.00 EUR.",
+            ],
+            [
+                "800 Einheiten:",
+                "500,00 EUR × 2 % = 10,00 EUR",
+                "300,00 EUR × 1 % = 3,00 EUR",
+                "Preis für einen ganzen Zeitraum: 13,00 EUR.",
+            ],
+            id="percentage in tiers",
+        ),
+        pytest.param(
+            PriceTerms(Model.GRADUATED, PACKED),
+            "31",
+            [
+                "31 units, in started packages where their tier has them:",
+                "3 × 2.00 EUR + 1.00 EUR = 7.00 EUR",
+                "6 × 1.00 EUR + 5.00 EUR = 11.00 EUR",
+                "Price for a whole period: 18.00 EUR.",
+            ],
+            [
+                "31 Einheiten, in angefangenen Paketen, wo ihre Staffel solche hat:",
+                "3 × 2,00 EUR + 1,00 EUR = 7,00 EUR",
+                "6 × 1,00 EUR + 5,00 EUR = 11,00 EUR",
+                "Preis für einen ganzen Zeitraum: 18,00 EUR.",
+            ],
+            id="tiers with packages",
+        ),
+        pytest.param(
+            PriceTerms(Model.PER_UNIT, (Tier(Decimal(0), Decimal(2), Decimal(5)),), flat_when_zero=True),
+            "0",
+            ["0 × 2.00 EUR + 5.00 EUR = 5.00 EUR"],
+            ["0 × 2,00 EUR + 5,00 EUR = 5,00 EUR"],
+            id="a flat amount at zero units",
+        ),
+    ],
+)
+def test_every_price_model_is_told(price, quantity, english, german):
+    told = {language: sentences(terms(price, quantity), language) for language in ("en", "de")}
+    assert told == {"en": english, "de": german}
+
+
+def test_stacked_discounts_are_of_the_same_amount():
+    discounts = tuple(
+        DiscountTerms(DiscountKind.PERCENT, Decimal(value), stacked=True, key=f"D{value}") for value in (5, 10)
+    )
+    assert sentences(terms(flat(Decimal(200)), discounts=discounts), "de") == [
+        "Pauschalpreis, unabhängig von der Menge: 200,00 EUR.",
+        "Rabatt D5 von 5 Prozent: −10,00 EUR",
+        "Rabatt D10 von 10 Prozent desselben Betrags: −20,00 EUR",
+    ]
+
+
+def test_usage_says_how_it_was_counted_and_which_part_of_the_limits_applies():
+    price = per_unit(Decimal(2), minimum=Decimal(310))
+    usage = UsageTerms(1, 2, terms(price, starts_on=date(2026, 1, 22)).schedule, price)
+    due, *_later = usage_due(usage, [Record(date(2026, 1, 30), Decimal(3))], (), date(2026, 2, 1))
+    with translation.override("en"):
+        assert [sentence.replace(NBSP, " ") for sentence in explain(due.trace, "EUR")] == [
+            "Usage of 22 Jan 2026 – 31 Jan 2026, all of it together: 3 units.",
+            "Of minimum, maximum and free quantity of the price 10/31 apply.",
+            "3 × 2.00 EUR = 6.00 EUR",
+            "Raised to the minimum of 100.00 EUR.",
+            "Price for a whole period: 100.00 EUR.",
+        ]

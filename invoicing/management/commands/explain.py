@@ -1,0 +1,34 @@
+"""Tell how an amount came about: `explain 4711`, `explain RE-2026-00001/3`, `explain RE-2026-00001 --language de`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import translation
+
+from invoicing.explanation import charges_of, told
+from tenants.errors import OperatorError
+from tenants.terminal import language_of_environment
+
+
+class Command(BaseCommand):
+    help = "Tell in words how a charge, a line of a document or all lines of one came about."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("charge", metavar="CHARGE", help="key of a charge, NUMBER of a document, or NUMBER/LINE")
+        parser.add_argument("--language", choices=[code for code, _name in settings.LANGUAGES])
+
+    def handle(self, *, charge: str, language: str | None = None, **options: Any) -> None:
+        with translation.override(language or language_of_environment()):
+            try:
+                charges = charges_of(charge)
+            except OperatorError as refusal:
+                raise CommandError(str(refusal)) from refusal
+            for n, one in enumerate(charges):
+                if n:
+                    self.stdout.write("")
+                for sentence in told(one):
+                    self.stdout.write(sentence)
