@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 
 # The admin theme's Alpine evaluates its attributes, hence unsafe-eval; no page has an inline script. It sets its
@@ -36,3 +37,15 @@ class Headers:
         if user is not None and user.is_authenticated:
             response["Cache-Control"] = "no-store"
         return response
+
+
+class NoNul:
+    """Middleware: refuses NUL in what a form or link says. No text has it, and PostgreSQL takes none."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if any("\0" in value for said in (request.GET, request.POST) for values in said.lists() for value in values[1]):
+            raise BadRequest("NUL in a request")
+        return self.get_response(request)

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from billing import charging
 from invoicing import drafting, issuing, posting
 from invoicing.models import BillRun, Invoice, Outcome
+from tenants.cells import FIRST_YEAR, LAST_YEAR
 from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
@@ -31,10 +32,15 @@ from tenants.transactions import lock_payers, record
 logger = logging.getLogger(__name__)
 OUTCOMES = table_of(Outcome)
 TRIES = 3
+AHEAD = timedelta(days=366)
 
 
 class RunInProgress(OperatorError):
     """Another run of the issuer is being worked on."""
+
+
+class ImplausibleDay(OperatorError):
+    """A day that can only be a slip of the pen: what is issued by it could not be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,22 @@ class Progress:
         return self.proposed + self.issued + self.nothing_due + self.skipped + self.parked
 
 
+def refuse_slips(*, through: date, issue_on: date, today: date | None = None) -> None:
+    """Raises ``ImplausibleDay`` if charges would run more than a year ahead of the documents, or those of ``today``."""
+    if not FIRST_YEAR <= issue_on.year <= LAST_YEAR:
+        raise ImplausibleDay(
+            _("The invoice date %(day)s is not between %(first)d and %(last)d.")
+            % {"day": issue_on.isoformat(), "first": FIRST_YEAR, "last": LAST_YEAR}
+        )
+    if through - issue_on > AHEAD:
+        raise ImplausibleDay(
+            _("Charged through %(through)s is more than a year after the invoice date %(day)s.")
+            % {"through": through.isoformat(), "day": issue_on.isoformat()}
+        )
+    if today is not None and issue_on - today > AHEAD:
+        raise ImplausibleDay(_("The invoice date %(day)s is more than a year ahead.") % {"day": issue_on.isoformat()})
+
+
 @transaction.atomic
 def start(
     *,
@@ -73,8 +95,10 @@ def start(
     """Open a run with one pending outcome per payer, or join the one that is running for the same days.
 
     With ``payer`` it is a run of that payer alone, beside those of all.
-    Raises ``RunInProgress`` if a run for the same invoice date but another day, or another kind of release, is running.
+    Raises ``RunInProgress`` if a run for the same invoice date but another day, or another kind of release, is running,
+    and ``ImplausibleDay`` (``refuse_slips``).
     """
+    refuse_slips(through=through, issue_on=issue_on)
     posting.ensure_chart(issuer)
     run, is_new = BillRun.objects.get_or_create(
         issuer=issuer,
@@ -259,7 +283,8 @@ def park(run: BillRun, payer: int, error: Exception) -> None:
 
 
 def rehearse(issuer: Issuer, *, through: date, issue_on: date, chunk_size: int = 500) -> Iterator[Rehearsed]:
-    """Say chunk by chunk what a run would do; writes nothing."""
+    """Say chunk by chunk what a run would do; writes nothing. Raises ``ImplausibleDay`` as ``start`` does."""
+    refuse_slips(through=through, issue_on=issue_on)
     with connection.cursor() as cursor:
         cursor.execute(
             f"select id from tenants_tenant where status = 'active' and id in ({PAYERS}) order by id",

@@ -27,7 +27,7 @@ from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
 from tenants.admin import figures
 from tenants.admin.activities import intent_badge
-from tenants.admin.base import RecordAdmin, RecordInline
+from tenants.admin.base import RecordAdmin, RecordInline, is_key
 
 STATE_COLOURS = {
     Invoice.State.DRAFT: "info",
@@ -311,4 +311,4 @@ def address(party: dict[str, Any]) -> list[str]:
 def drafts_of(run: Any, keys: Sequence[str] | None = None) -> InvoiceQuerySet:
     """Drafts of a run that are still to be decided; of those the ``keys``, if any are given."""
     drafts = Invoice.objects.drafts().filter(run=run)
-    return drafts if keys is None else drafts.filter(pk__in=[int(key) for key in keys if key.isdigit()])
+    return drafts if keys is None else drafts.filter(pk__in=[int(key) for key in keys if is_key(key)])

@@ -34,7 +34,7 @@ from invoicing.models import BillRun, Invoice, Outcome
 from tenants import transactions
 from tenants.admin import figures
 from tenants.admin.activities import done_badge
-from tenants.admin.base import AskingForm, RecordAdmin
+from tenants.admin.base import AskingForm, RecordAdmin, is_key
 from tenants.models import Activity, Issuer, Tenant
 
 PER_PAGE = 50
@@ -237,6 +237,7 @@ class BillRunAdmin(RecordAdmin):
 
     def start(self, *, issues_by_itself: bool = False, **chosen: Any) -> BillRun:
         """Open the run and wake a worker for it."""
+        bill_run.refuse_slips(through=chosen["through"], issue_on=chosen["issue_on"], today=timezone.localdate())
         run = bill_run.start(issues_by_itself=issues_by_itself, **chosen)
         transactions.wake("invoicing.bill", run_id=run.pk)
         return run
@@ -254,7 +255,7 @@ class BillRunAdmin(RecordAdmin):
         """The run's page. It has no form of its own: what is done goes through ``do_view``."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if not object_id.isdigit():
+        if not is_key(object_id):
             raise Http404
         run = get_object_or_404(self.get_queryset(request), pk=object_id)
         context = {

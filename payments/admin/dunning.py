@@ -202,7 +202,8 @@ class LevelFilter(DropdownFilter):
         return [(str(level), str(level)) for level in range(4)]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        return queryset.filter(level=self.value()) if self.value() else queryset
+        level = dict(self.lookup_choices).get(self.value() or "")
+        return queryset.filter(level=level) if level else queryset
 
 
 @admin.register(Letter)

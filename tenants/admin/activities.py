@@ -19,7 +19,7 @@ from unfold.decorators import display
 
 from tenants import intents
 from tenants.admin import figures
-from tenants.admin.base import RecordAdmin
+from tenants.admin.base import RecordAdmin, is_key
 from tenants.models import Activity, Intent, Message
 from tenants.transactions import wake
 
@@ -126,7 +126,7 @@ class ActivityAdmin(RecordAdmin):
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()
-        if term.isdigit():
+        if is_key(term):
             return queryset.filter(row=int(term)), False
         return (queryset.filter(actor__startswith=term) if term else queryset), False
 

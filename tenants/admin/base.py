@@ -45,6 +45,11 @@ def refusal_of(error: DatabaseError) -> str | None:
     return str(REFUSALS[code]) if code in REFUSALS else None
 
 
+def is_key(text: str) -> bool:
+    """Whether ``text`` may be the key of a record: ASCII digits, as many as a bigint holds in any case."""
+    return re.fullmatch("[0-9]{1,18}", text) is not None
+
+
 class CappedPaginator(Paginator):
     """Counts to a bound and no further: nobody turns to page 2,000, and counting takes most of the time."""
 

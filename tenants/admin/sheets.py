@@ -26,7 +26,7 @@ from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from tenants import import_rows, staging
-from tenants.admin.base import refusal_of
+from tenants.admin.base import is_key, refusal_of
 from tenants.admin.figures import number
 from tenants.errors import OperatorError
 from tenants.import_rows import CHANGED, ERROR, NEW, UNCHANGED, Recipe, as_text
@@ -257,7 +257,7 @@ class SheetScreen(ImportExportMixin):
     def process_import(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Take in what was shown."""
         self.may_import(request)
-        if request.method != "POST" or not request.POST.get("batch", "").isdigit():
+        if request.method != "POST" or not is_key(request.POST.get("batch", "")):
             raise Http404
         batch = self.batch(int(request.POST["batch"]))
         if request.POST.get("again"):

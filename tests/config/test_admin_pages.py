@@ -103,6 +103,15 @@ def pages_of_every_model(client) -> list[str]:
     return [*urls, reverse("admin:index"), reverse("admin:password_change")]
 
 
+def test_what_no_text_can_be_is_refused(admin_client):
+    page = reverse("admin:invoicing_invoice_changelist")
+    assert admin_client.get(page, {"state": "a\0"}).status_code == 400
+    assert admin_client.post(page, {"action": "release", "_reason": "a\0"}).status_code == 400
+    assert admin_client.get(reverse("admin:tenants_activity_changelist"), {"q": "²"}).status_code == 200
+    assert admin_client.get(reverse("admin:payments_letter_changelist"), {"level": "x"}).status_code == 200
+    assert admin_client.post(reverse("admin:tenants_tenant_process_import"), {"batch": "²"}).status_code == 404
+
+
 def seen(html: str) -> list[str]:
     """The texts and titles a person can read."""
     html = re.sub(r"(?s)<(script|style|template)\b.*?</\1>|<!--.*?-->", " ", html)

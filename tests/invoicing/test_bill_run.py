@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from billing.models import Charge, Item, Subscription
 from config import books
@@ -375,3 +376,27 @@ def test_a_chunk_takes_the_same_few_statements_however_many_payers():
     assert len(of_ten) == len(of_many) <= 40
     assert of_many.count("copy") == 7
     assert Invoice.objects.issued().count() == 511
+
+
+@pytest.mark.parametrize(
+    ("through", "issue_on", "today", "said"),
+    [
+        (date(2027, 4, 3), APRIL, None, "Charged through 2027-04-03 is more than a year after the invoice date"),
+        (date(9999, 12, 31), date(9999, 12, 31), None, "The invoice date 9999-12-31 is not between 1900 and 2199."),
+        (date(1, 1, 1), date(1, 1, 1), None, "The invoice date 0001-01-01 is not between 1900 and 2199."),
+        (date(2062, 4, 1), date(2062, 4, 1), APRIL, "The invoice date 2062-04-01 is more than a year ahead."),
+    ],
+)
+def test_a_day_that_is_a_slip_of_the_pen_is_refused(through, issue_on, today, said):
+    with translation.override("en"), pytest.raises(bill_run.ImplausibleDay, match=said):
+        bill_run.refuse_slips(through=through, issue_on=issue_on, today=today)
+    bill_run.refuse_slips(through=date(2027, 4, 2), issue_on=APRIL, today=APRIL)
+
+
+def test_no_run_is_opened_that_charges_for_years_ahead():
+    issuer = make_issuer()
+    with pytest.raises(bill_run.ImplausibleDay):
+        bill_run.start(issuer=issuer, through=date(2062, 4, 1), issue_on=APRIL, issues_by_itself=False)
+    with pytest.raises(bill_run.ImplausibleDay):
+        list(bill_run.rehearse(issuer, through=date(2062, 4, 1), issue_on=APRIL))
+    assert not BillRun.objects.exists()

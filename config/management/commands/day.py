@@ -29,6 +29,8 @@ class Command(BaseCommand):
         bar = partial(progress_bar, self.stderr)
         refusals = []
         try:
+            if on:
+                bill_run.refuse_slips(through=on, issue_on=on, today=timezone.localdate())
             issuers = [issuer_from(issuer)] if issuer else list(Issuer.objects.order_by("reference"))
             for seller in issuers:
                 day = on or business_day.today_of(seller, timezone.now())

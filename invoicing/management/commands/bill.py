@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from invoicing import bill_run
 from invoicing.models import Outcome
@@ -42,6 +43,7 @@ class Command(BaseCommand):
     ) -> None:
         try:
             seller = issuer_from(issuer)
+            bill_run.refuse_slips(through=through, issue_on=issue_on or through, today=timezone.localdate())
             if dry_run:
                 self.rehearse(seller, through=through, issue_on=issue_on or through, chunk=chunk)
             else:

@@ -100,6 +100,21 @@ def test_a_second_run_for_the_same_day_says_why_not(admin_client, issuer):
     assert BillRun.objects.count() == 1
 
 
+@pytest.mark.parametrize("day", ["2206-02-01", "9999-12-31"])
+def test_no_run_is_started_for_years_ahead(admin_client, issuer, day):
+    form = {"issuer": issuer.pk, "through": day, "issue_on": day}
+    response = admin_client.post(reverse("admin:invoicing_billrun_add"), form)
+    assert response.status_code == 200
+    assert messages_of(response)[0].startswith(f"The invoice date {day} is ")
+    assert not BillRun.objects.exists()
+
+
+def test_keys_that_are_none_choose_nothing(admin_client, run):
+    do(admin_client, run, "release", invoice=["²", "9" * 30, "9" * 6000, "x"])
+    assert set(states(run).values()) == {"draft"}
+    assert admin_client.get(reverse("admin:invoicing_billrun_change", args=["²"])).status_code == 404
+
+
 def test_hold_release_and_issue(admin_client, run):
     held = run.invoices.get(payer__reference="B")
     do(admin_client, run, "hold", invoice=[held.pk], hold_reason="Rückfrage beim Kunden")
@@ -171,7 +186,7 @@ ODD = [
     ("2026-04-04", "2026-02-01", []),
     ("2026-04-05", "2026-02-01", ["What is due through 5 Apr 2026 would be invoiced on 1 Feb 2026"]),
     ("2026-01-31", "2026-01-31", ["31 Jan 2026 lies before 1 Feb 2026, that of the last issued document."]),
-    ("2030-12-31", "2020-01-01", ["due through 31 Dec 2030", "1 Jan 2020 lies before 1 Feb 2026"]),
+    ("2020-12-31", "2020-01-01", ["due through 31 Dec 2020", "1 Jan 2020 lies before 1 Feb 2026"]),
 ]
 
 
