@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
+from django.utils import translation
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
@@ -160,7 +161,8 @@ def take_contracts_in(desk: Desk) -> None:
 
 def dry_run() -> list[str]:
     said = io.StringIO()
-    call_command("bill", "--through", "2026-02-01", "--dry-run", stdout=said)
+    with translation.override("en"):
+        call_command("bill", "--through", "2026-02-01", "--dry-run", stdout=said)
     return said.getvalue().splitlines()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.utils import translation
 
 from config import books
 from invoicing.models import BillRun, Invoice, Outcome
@@ -52,7 +53,8 @@ def billed() -> Billed:
 
 def output_of(command: str, *arguments: str) -> str:
     out = StringIO(newline="")
-    call_command(command, *arguments, stdout=out)
+    with translation.override("en"):
+        call_command(command, *arguments, stdout=out)
     return out.getvalue()
 
 

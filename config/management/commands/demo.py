@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count, Sum
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from billing.kernel.money import places_of, rounded
 from config import demo
@@ -30,30 +33,41 @@ class Command(BaseCommand):
     def walk(self) -> None:
         call_command("schedules", stdout=self.stdout)
         folder = demo.sample_folder()
-        self.stdout.write(f"Sample: {folder}")
+        self.stdout.write(_("Sample: %(folder)s") % {"folder": folder})
         for batch in demo.take_in(folder):
             self.stdout.write(
-                f"  {batch.file_name}: {demo.taken(batch)} taken in, {batch.counts['unchanged']} unchanged"
+                _("  %(file)s: %(taken)s taken in, %(unchanged)s unchanged")
+                % {"file": batch.file_name, "taken": demo.taken(batch), "unchanged": batch.counts["unchanged"]}
             )
         issuer = Issuer.objects.order_by("pk").first()
         assert issuer is not None
         run = demo.start_run(issuer)
-        with progress_bar(self.stderr, bill_run.progress(run).pending, "payers billed") as advance:
+        with progress_bar(self.stderr, bill_run.progress(run).pending, _("payers billed")) as advance:
             bill_run.bill(run, on_step=advance)
         done = bill_run.progress(run)
         self.stdout.write(
-            f"Bill run of {run.issue_on}: {done.documents} documents issued with {done.lines} lines"
-            f" for {done.issued} payers, {done.nothing_due} with nothing due, {done.parked} parked"
+            _(
+                "Bill run of %(day)s: %(documents)s documents issued with %(lines)s lines for %(issued)s payers,"
+                " %(nothing_due)s with nothing due, %(parked)s parked"
+            )
+            % {"day": run.issue_on, **asdict(done)}
         )
         documents = demo.unprinted()
-        with progress_bar(self.stderr, len(documents), "PDFs made") as advance:
+        with progress_bar(self.stderr, len(documents), _("PDFs made")) as advance:
             demo.print_all(documents, advance)
-        self.stdout.write(f"PDFs: {len(documents)} made, in {settings.FILES_ROOT}/documents")
+        self.stdout.write(
+            _("PDFs: %(made)s made, in %(folder)s")
+            % {"made": len(documents), "folder": f"{settings.FILES_ROOT}/documents"}
+        )
         self.totals()
         password = demo.ensure_user()
         self.stdout.write(
-            "\nNow: make run, open http://127.0.0.1:8000/ and sign in as"
-            f" {demo.USER} with the password {password}\n(it is kept in {settings.HOME}/demo_password)"
+            "\n"
+            + _(
+                "Now: make run, open http://127.0.0.1:8000/ and sign in as %(user)s with the password %(password)s\n"
+                "(it is kept in %(file)s)"
+            )
+            % {"user": demo.USER, "password": password, "file": f"{settings.HOME}/demo_password"}
         )
 
     def totals(self) -> None:
@@ -64,7 +78,18 @@ class Command(BaseCommand):
             .annotate(Count("id"), Sum("net"), Sum("vat"), Sum("gross"))
             .order_by("currency")
         )
-        self.stdout.write("Issued so far:")
+        self.stdout.write(_("Issued so far:"))
         for currency, count, *amounts in rows:
-            net, vat, gross = (f"{rounded(amount, places_of(currency)):,}" for amount in amounts)
-            self.stdout.write(f"  {currency}  {count:>6} documents   net {net:>16}   VAT {vat:>14}   gross {gross:>16}")
+            net, vat, gross = (
+                number_format(rounded(amount, places_of(currency)), force_grouping=True) for amount in amounts
+            )
+            self.stdout.write(
+                _("  %(currency)s  %(documents)s documents   net %(net)s   VAT %(vat)s   gross %(gross)s")
+                % {
+                    "currency": currency,
+                    "documents": f"{count:>6}",
+                    "net": f"{net:>16}",
+                    "vat": f"{vat:>14}",
+                    "gross": f"{gross:>16}",
+                }
+            )

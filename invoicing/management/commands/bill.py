@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from invoicing import bill_run
 from invoicing.models import Outcome
@@ -56,40 +58,58 @@ class Command(BaseCommand):
             run = bill_run.start(
                 issuer=seller, through=through, issue_on=issue_on, issues_by_itself=not draft, chunk_size=chunk
             )
-        with progress_bar(self.stderr, bill_run.progress(run).pending, "payers") as advance:
+        with progress_bar(self.stderr, bill_run.progress(run).pending, _("payers")) as advance:
             bill_run.bill(run, on_step=advance)
         done = bill_run.progress(run)
-        for outcome in run.outcomes.filter(state=Outcome.State.PARKED).select_related("payer"):
-            self.stdout.write(f"parked: {outcome.payer}: {outcome.reason}")
-        for outcome in run.outcomes.exclude(state=Outcome.State.PARKED).exclude(reason="").select_related("payer"):
+        told = run.outcomes.exclude(reason="").select_related("payer")
+        for outcome in sorted(told, key=lambda outcome: outcome.state != Outcome.State.PARKED):
             self.stdout.write(f"{outcome.get_state_display()}: {outcome.payer}: {outcome.reason}")
         self.stdout.write(
-            f"Run {run.pk} ({seller.reference}, through {through}, dated {issue_on}): {done.total} payers,"
-            f" {done.issued} issued, {done.proposed} proposed, {done.nothing_due} with nothing due,"
-            f" {done.skipped} skipped, {done.parked} parked; {done.documents} documents with {done.lines} lines."
+            _(
+                "Run %(run)s (%(issuer)s, through %(through)s, dated %(issue_on)s): %(total)s payers,"
+                " %(issued)s issued, %(proposed)s proposed, %(nothing_due)s with nothing due, %(skipped)s skipped,"
+                " %(parked)s parked; %(documents)s documents with %(lines)s lines."
+            )
+            % {
+                "run": run.pk,
+                "issuer": seller.reference,
+                "through": through,
+                "issue_on": issue_on,
+                "total": done.total,
+                **asdict(done),
+            }
         )
 
     def rehearse(self, seller: Issuer, *, through: date, issue_on: date, chunk: int) -> None:
-        documents, nets, gross = Counter[str](), Counter[str](), Counter[str]()
+        documents = Counter[str]()
+        nets, gross = defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
         lines = parked = 0
         for part in bill_run.rehearse(seller, through=through, issue_on=issue_on, chunk_size=chunk):
             if part.refusal is not None:
                 parked += 1
-                self.stdout.write(f"would be parked: {part.refusal}")
+                self.stdout.write(_("would be parked: %(reason)s") % {"reason": part.refusal})
             for one in part.drafts:
                 lines += len(one.lines)
                 if one.is_nothing:
                     continue
                 documents[one.currency] += 1
-                nets[one.currency] += one.totals.net  # type: ignore[assignment]
-                gross[one.currency] += one.totals.gross  # type: ignore[assignment]
+                nets[one.currency] += one.totals.net
+                gross[one.currency] += one.totals.gross
                 self.stdout.write(
                     f"{one.payer.reference};{one.recipient.reference};{one.kind};{one.currency};{len(one.lines)};"
                     f"{one.case.value};{one.totals.net};{one.totals.vat};{one.totals.gross}"
                 )
         for currency in sorted(documents):
-            net, total = Decimal(nets[currency]), Decimal(gross[currency])
-            self.stdout.write(f"{currency}: {documents[currency]} documents, net {net}, gross {total}")
+            self.stdout.write(
+                _("%(currency)s: %(documents)s documents, net %(net)s, gross %(gross)s")
+                % {
+                    "currency": currency,
+                    "documents": documents[currency],
+                    "net": nets[currency],
+                    "gross": gross[currency],
+                }
+            )
         self.stdout.write(
-            f"Dry run: {sum(documents.values())} documents, {lines} lines, {parked} parked; nothing written."
+            _("Dry run: %(documents)s documents, %(lines)s lines, %(parked)s parked; nothing written.")
+            % {"documents": sum(documents.values()), "lines": lines, "parked": parked}
         )
