@@ -60,7 +60,8 @@ def use_database(name: str) -> None:
 def migrated_template() -> str:
     """The migrated database that all others are copied from; made once for each state of the migrations."""
     digest = hashlib.sha256(settings.DATABASES["owner"]["USER"].encode())  # another role may not copy it
-    for path in sorted([*ROOT.glob("*/migrations/*.py"), ROOT / "requirements.txt", ROOT / "config" / "roles.py"]):
+    others = [ROOT / "requirements.txt", ROOT / "config" / "roles.py", ROOT / "config" / "rights.py"]
+    for path in sorted([*ROOT.glob("*/migrations/*.py"), *others]):
         digest.update(path.read_bytes())
     name = f"kontor_template_{digest.hexdigest()[:12]}"
     where = hashlib.sha256(str(settings.DATABASES["owner"]["PORT"]).encode()).hexdigest()[:8]

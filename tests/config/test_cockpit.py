@@ -129,5 +129,8 @@ def test_roles_are_made_once_and_set_right_on_request(db):
     names = set(operator.permissions.values_list("codename", flat=True))
     assert {"start_billrun", "import_tenant", "view_invoice"} <= names
     assert not {"release_invoice", "issue_invoice", "change_price", "delete_tenant"} & names
+    assert not {"import_issuer", "import_product"} & names  # bank details and prices come in files, too
+    approver = set(Group.objects.get(name="approver").permissions.values_list("codename", flat=True))
+    assert {name for name in approver if name.startswith("import_")} == {"import_issuer", "import_product"}
     auditor = Group.objects.get(name="auditor").permissions.values_list("codename", flat=True)
     assert {name.partition("_")[0] for name in auditor} == {"view", "export"}
