@@ -189,7 +189,8 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
             return fieldsets
         reason = _(
             "This contract has been charged. What its charges rest on can no longer be changed; set the end of a"
-            " position and add a new one, or end the contract."
+            " position and add a new one, or end the contract. As long as they stand on drafts only, discard these:"
+            " then everything can be corrected here."
         )
         return [(None, {**fieldsets[0][1], "description": reason}), *fieldsets[1:]]
 

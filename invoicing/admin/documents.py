@@ -148,8 +148,7 @@ class InvoiceAdmin(RecordAdmin):
     inlines = [LineInline, VatShareInline, DeliveryInline]
     actions = ["release", "discard"]
     fieldsets = [
-        (None, {"fields": ["summary"]}),
-        (_("Parties"), {"fields": ["parties_shown"]}),
+        (None, {"fields": ["summary", "parties_shown"]}),
         (_("Books"), {"fields": ["booking"]}),
     ]
     readonly_fields = ["summary", "parties_shown", "booking"]

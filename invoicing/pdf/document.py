@@ -17,7 +17,7 @@ from invoicing.kernel.printing import Part, Reckoning, Step, StepKind, decimals_
 from invoicing.pdf import paper
 from invoicing.pdf.wording import Wording, grouped_iban
 
-FOOT_WIDTHS = (24, 21, 30, 25)  # percent
+FOOT_WIDTHS = (22, 25, 28, 25)  # percent
 INFO_WIDTH = 41 * mm
 
 

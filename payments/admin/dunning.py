@@ -37,7 +37,13 @@ from tenants.admin.activities import intent_badge
 from tenants.admin.base import AskingForm, MasterAdmin, RecordAdmin, RecordInline, RowsInline
 from tenants.models import Issuer
 
+LEVEL_NAMES = {0: _("Payment reminder")}
 LEVEL_COLOURS = {0: "info", 1: "warning", 2: "danger", 3: "danger"}
+
+
+def stage_badge(level: int) -> SafeString:
+    """A level as people call it: the friendly reminder has a name, the others their number."""
+    return figures.badge(LEVEL_NAMES.get(level) or gettext("level %d") % level, LEVEL_COLOURS[level])
 
 
 class LevelInline(RowsInline):
@@ -75,14 +81,18 @@ class DunningBlockAdmin(MasterAdmin):
 
 class LetterInline(RecordInline):
     model = Letter
-    fields = ["payer", "level", "total_shown", "pay_by"]
-    readonly_fields = ["total_shown"]
+    fields = ["payer", "stage", "total_shown", "pay_by"]
+    readonly_fields = ["stage", "total_shown"]
     tab = False
     per_page = 50
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Letter]:
         return super().get_queryset(request).select_related("payer")
+
+    @display(description=_("level"))
+    def stage(self, letter: Letter) -> SafeString:
+        return stage_badge(letter.level)
 
     @display(description=_("total"))
     def total_shown(self, letter: Letter) -> SafeString:
@@ -152,8 +162,8 @@ class DunningRunAdmin(RecordAdmin):
 
 class ReminderInline(RecordInline):
     model = Reminder
-    fields = ["document", "due", "level", "open_shown"]
-    readonly_fields = ["document", "due", "open_shown"]
+    fields = ["document", "due", "stage", "open_shown"]
+    readonly_fields = ["document", "due", "stage", "open_shown"]
     tab = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reminder]:
@@ -166,6 +176,10 @@ class ReminderInline(RecordInline):
     @display(description=_("due"))
     def due(self, reminder: Reminder) -> str:
         return figures.day(reminder.open_item.due_on)
+
+    @display(description=_("level"))
+    def stage(self, reminder: Reminder) -> SafeString:
+        return stage_badge(reminder.level)
 
     @display(description=_("open"))
     def open_shown(self, reminder: Reminder) -> SafeString:
@@ -199,7 +213,7 @@ class LevelFilter(DropdownFilter):
     parameter_name = "level"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        return [(str(level), str(level)) for level in range(4)]
+        return [(str(level), LEVEL_NAMES.get(level, level)) for level in range(4)]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         level = dict(self.lookup_choices).get(self.value() or "")
@@ -220,7 +234,7 @@ class LetterAdmin(RecordAdmin):
 
     @display(description=_("level"), ordering="level")
     def stage(self, letter: Letter) -> SafeString:
-        return figures.badge(gettext("level %d") % letter.level, LEVEL_COLOURS[letter.level])
+        return stage_badge(letter.level)
 
     @display(description=_("total"))
     def total_shown(self, letter: Letter) -> SafeString:
