@@ -9,6 +9,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable
 
@@ -405,5 +406,5 @@ def term(months: int | None, last_day: Any, wording: Wording) -> str:
     if last_day:
         return _("until") + "\n" + wording.day(last_day)
     if months:
-        return _("%(months)s months") % {"months": months}
+        return ngettext("%(months)s month", "%(months)s months", months) % {"months": months}
     return _("open-ended")

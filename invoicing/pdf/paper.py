@@ -241,8 +241,14 @@ def markup_free(text: str) -> str:
     return escape(unicodedata.normalize("NFC", " ".join(text.split())))
 
 
+SEAMS = ".-/_"  # where a word may be broken that is too wide for its line
+
+
 def plain(text: str, width: float = WIDTH, font: str = REGULAR, size: float = SIZE) -> str:
-    """``text`` broken into lines that fit ``width``, for a cell that is drawn as a string."""
+    """``text`` broken into lines that fit ``width``, for a cell that is drawn as a string.
+
+    A word that is wider is broken at its last seam that fits, such as behind the @ of an address, else anywhere.
+    """
     refuse_unprintable(text)
     load_fonts()
     words = unicodedata.normalize("NFC", " ".join(text.split()))
@@ -250,6 +256,7 @@ def plain(text: str, width: float = WIDTH, font: str = REGULAR, size: float = SI
     for line in simpleSplit(words, font, size, width):
         while pdfmetrics.stringWidth(line, font, size) > width:
             fits = next(n for n in range(len(line), 0, -1) if pdfmetrics.stringWidth(line[:n], font, size) <= width)
+            fits = line.find("@", 0, fits) + 1 or max(line.rfind(seam, 0, fits) for seam in SEAMS) + 1 or fits
             lines.append(line[:fits])
             line = line[fits:]
         lines.append(line)

@@ -15,6 +15,8 @@ from pypdf import PdfReader
 
 from invoicing.einvoice.facts import Collection, Kind, VatShareFacts
 from invoicing.pdf import UnprintableText, cover_note, paper, render, title_of, unprintable
+from invoicing.pdf.document import term
+from invoicing.pdf.wording import Wording
 from tests import facts
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -57,6 +59,21 @@ def test_what_a_document_says(name, document):
     if "RENEW_GOLDEN" in os.environ:
         path.write_text(said, encoding="utf-8")
     assert said == path.read_text(encoding="utf-8")
+
+
+def test_a_word_too_wide_for_its_line_is_broken_where_a_reader_would():
+    assert paper.plain("rechnung@zeitwerk.example", 88, size=6.2) == "rechnung@\nzeitwerk.example"
+    assert paper.plain("Bestellung-4500012345-Nachtrag", 88, size=6.2) == "Bestellung-4500012345-\nNachtrag"
+    assert "".join(paper.plain("A" * 40, 88, size=6.2).split("\n")) == "A" * 40
+
+
+@pytest.mark.parametrize(
+    ("language", "months", "said"),
+    [("en", 1, "1 month"), ("en", 12, "12 months"), ("de", 1, "1 Monat"), ("de", 24, "24 Monate")],
+)
+def test_a_term_of_one_month_is_no_term_of_months(language, months, said):
+    with translation.override(language):
+        assert term(months, None, Wording(language, "EUR", 2)) == said
 
 
 def test_an_invoice_has_every_particular():
