@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatPeriodicTaskAdmin
 from django_celery_beat.admin import PeriodicTaskForm, TaskSelectWidget
@@ -53,6 +54,10 @@ class PeriodicTaskAdmin(Screen, BeatPeriodicTaskAdmin):
         (_("Arguments"), {"fields": ["kwargs", "args"], "classes": ["collapse"]}),
     ]
     readonly_fields = ["last_run_at"]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Tasks are run and switched off by who may change them; beat's own actions ask for no right."""
+        return super().get_actions(request) if self.has_change_permission(request) else {}
 
     @display(description=_("when"))
     def when(self, task: PeriodicTask) -> str:

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import ManyToManyField
+from django.db.models import ManyToManyField, Q
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -47,6 +47,15 @@ class PermissionField(forms.ModelMultipleChoiceField):
         return f"{model._meta.verbose_name_plural}: {gettext(obj.name)}"
 
 
+def is_not_above(user: Any, other: User | None) -> bool:
+    """Whether ``user`` has every right of ``other``, who may be inactive for now; ``None`` is nobody yet."""
+    if user.is_superuser or other is None:
+        return True
+    given = Permission.objects.filter(Q(group__user=other) | Q(user=other)).select_related("content_type")
+    rights = {f"{permission.content_type.app_label}.{permission.codename}" for permission in given}
+    return not other.is_superuser and rights <= user.get_all_permissions()
+
+
 @admin.register(User)
 class UserAdmin(Screen, DjangoUserAdmin):
     """Rights come from roles alone; a right of one person would be forgotten."""
@@ -67,10 +76,11 @@ class UserAdmin(Screen, DjangoUserAdmin):
     readonly_fields = ["last_login", "date_joined"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may edit users may not lift himself above his own rights through a superuser's account."""
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
-            return False
-        return super().has_change_permission(request, obj)
+        """Whoever may edit users may not lift himself above his own rights through another's account."""
+        return is_not_above(request.user, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_not_above(request.user, obj) and super().has_delete_permission(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Rights are given by who has them all."""
@@ -87,6 +97,11 @@ class UserAdmin(Screen, DjangoUserAdmin):
 class GroupAdmin(Screen, DjangoGroupAdmin):
     list_display = ["name", "meaning"]
     filter_horizontal = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Rights are given by who has them all."""
+        given = super().get_readonly_fields(request, obj)
+        return given if request.user.is_superuser else [*given, "permissions"]
 
     @admin.display(description=_("meaning"))
     def meaning(self, group: Group) -> str:
