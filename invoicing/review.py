@@ -190,16 +190,20 @@ def _locked(invoices: QuerySet[Invoice], states: Sequence[str]) -> list[Invoice]
 
 def _take_back(charges: Sequence[int]) -> None:
     """Delete charges that stand on no document any more; what they reversed stands again."""
-    reversed_by_them = Charge.objects.filter(reversed_by__in=charges).values_list("reversed_by_id", flat=True)
-    if undone := list(reversed_by_them):
+    undone = list(Charge.objects.filter(reversed_by__in=charges).values_list("pk", flat=True))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"delete from {table_of(Charge)} where id = any(%s)", [list(charges)])
+            cursor.execute(f"update {table_of(Charge)} set reversed_by_id = null where id = any(%s)", [undone])
+            cursor.execute("set constraints all immediate")
+            cursor.execute("set constraints all deferred")
+    except IntegrityError as error:
         raise NotADraft(
             _(
-                "The draft undoes %(count)s charges that were billed before; issue it, or correct the contract and bill"
-                " again."
+                "The days that the draft takes back were charged or corrected by another document since: issue the"
+                " draft."
             )
-            % {"count": len(undone)}
-        )
-    Charge.objects.filter(pk__in=charges).delete()
+        ) from error
 
 
 def _again(run: int, payers: set[int]) -> int:

@@ -308,6 +308,40 @@ def test_a_discarded_draft_is_computed_again_from_the_corrected_contract(issuer)
     assert sound()
 
 
+def test_what_a_discarded_draft_took_back_stands_again(issuer):
+    """A contract is ended by mistake: March is taken back by a draft, which the clerk discards."""
+    tenant = customer(issuer, "A")
+    contract = Subscription.objects.filter(tenant=tenant)
+    bill(issuer, MARCH)
+    before = list(Charge.objects.order_by("pk").values())
+    contract.update(ends_before=MARCH)
+    run = bill(issuer, MARCH, date(2026, 3, 2), issues=False)
+    assert [(draft.kind, draft.net.amount) for draft in run.invoices.all()] == [("credit_note", Decimal(-100))]
+    assert Charge.objects.exclude(reverses=None).count() == 1
+
+    assert review.discard(run.invoices.all()) == 1
+    assert list(Charge.objects.order_by("pk").values()) == before
+    contract.update(ends_before=None)
+    bill_run.bill(run)
+    assert outcomes(run) == {"A": ("nothing_due", 0, 0)}
+    assert sound()
+
+
+def test_a_draft_stays_if_what_it_takes_back_was_charged_again(issuer):
+    tenant = customer(issuer, "A")
+    contract = Subscription.objects.filter(tenant=tenant)
+    bill(issuer, MARCH)
+    contract.update(ends_before=MARCH)
+    drafts = bill(issuer, MARCH, date(2026, 3, 2), issues=False)
+    contract.update(ends_before=None)
+    assert outcomes(bill(issuer, MARCH, date(2026, 3, 3))) == {"A": ("issued", 1, 1)}
+    charges = Charge.objects.count()
+    with pytest.raises(review.NotADraft, match="die der Entwurf zurücknimmt"):
+        review.discard(drafts.invoices.all())
+    assert (drafts.invoices.count(), Charge.objects.count()) == (1, charges)
+    assert sound()
+
+
 def test_a_payer_whose_last_draft_is_discarded_counts_as_issued(issuer):
     tenant = customer(issuer, "A")
     make_contract(issuer, tenant, po_number="PO-7")
