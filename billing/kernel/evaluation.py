@@ -106,9 +106,12 @@ def _listed(trace: Trace) -> tuple[Fraction, Fraction]:
 
 def _units(price: Trace, units: Fraction, reached_by: Fraction) -> Fraction:
     model = price["model"]
-    sizes = [Fraction(size) if size else None for size in price.get("tier_packages", [""] * len(price["tiers"]))]
-    tiers = [(*map(Fraction, tier), size) for tier, size in zip(price["tiers"], sizes, strict=True)]
-    _, _, first_flat, _ = tiers[0]
+    packages = price.get("tier_packages", [""] * len(price["tiers"]))
+    tiers = [
+        (Fraction(floor), Fraction(unit_price), Fraction(flat), Fraction(size) if size else None)
+        for (floor, unit_price, flat), size in zip(price["tiers"], packages, strict=True)
+    ]
+    first_flat = tiers[0][2]
     if model == "flat":
         return first_flat
     if not reached_by or (not units and model not in ("volume", "stairstep")):
@@ -118,7 +121,7 @@ def _units(price: Trace, units: Fraction, reached_by: Fraction) -> Fraction:
         return flat if model == "stairstep" else _counted(units, size) * unit_price + flat
     per_package = Fraction(price.get("package_size", 1)) if model == "package" else None
     if per_package and not price.get("package_per_tier"):
-        units = ceil(units / per_package) * per_package
+        units = Fraction(ceil(units / per_package)) * per_package
     amount = NOTHING
     for n, (floor, unit_price, flat, size) in enumerate(tiers):
         ceiling = min(units, tiers[n + 1][0]) if n + 1 < len(tiers) else units
