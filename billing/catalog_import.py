@@ -258,7 +258,8 @@ def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
 
 def fit_between(price: Price, cell: Cell) -> None:
     """Give a new price its days: up to the first day of the next one; the one before it ends where it begins."""
-    others = Price.objects.filter(product=price.product, price_class=price.price_class, currency=price.currency)
+    listed = Price.objects.listed()
+    others = listed.filter(product=price.product, price_class=price.price_class, currency=price.currency)
     later = others.filter(starts_on__gt=cell.valid_from) if cell.valid_from else others.filter(starts_on__isnull=False)
     following = later.order_by("starts_on").first()
     price.starts_on, price.ends_before = cell.valid_from, following.starts_on if following else None
@@ -282,7 +283,7 @@ def grouped(rows: Iterable[Staged]) -> dict[Cell, list[Staged]]:
 
 def read_prices(references: Iterable[str]) -> dict[Cell, Stored]:
     prices = list(
-        Price.objects.filter(product__reference__in=references)
+        Price.objects.listed().filter(product__reference__in=references)
         .select_related("product", "price_class")
         .prefetch_related("tiers")
     )

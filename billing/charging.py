@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -17,12 +17,14 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
+from billing import continuing
 from billing.kernel.charges import Booked, Due, ItemTerms, Kind, Proration, due_after, due_less_booked, is_settled
 from billing.kernel.discounts import DiscountKind, DiscountTerms
 from billing.kernel.money import places_of
 from billing.kernel.period import Period
 from billing.kernel.pricing import Model, PriceTerms, Tier
 from billing.kernel.schedule import Grid, Interval, Schedule, Timing, Unit
+from billing.kernel.sharing import shared
 from billing.models import Charge
 from tenants.copying import copy_rows, new_keys, table_of
 from tenants.errors import OperatorError
@@ -49,6 +51,7 @@ class Contract:
     term_months: int | None
     renewal_months: int | None
     notice_days: int | None
+    extended_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,11 @@ def propose(issuer: int, payers: Sequence[int], *, through: date) -> Proposal:
 
     Raises ``Unbillable`` naming the contract or price that cannot be reckoned.
     """
-    rows, left_out = _read_items(issuer, payers, through)
+    rows, left_out = _set_aside(_read_items(OF_PAYERS, [issuer, list(payers), through]))
     proposal = Proposal(left_out=left_out)
     if not rows:
         return proposal
-    positions = _positions(rows)
+    positions = _positions(rows, through)
     summary = _read_booked_days([position.terms.key for position in positions])
     unsettled: list[Position] = []
     for position in positions:
@@ -101,6 +104,15 @@ def propose(issuer: int, payers: Sequence[int], *, through: date) -> Proposal:
         due = due_less_booked(position.terms, booked.get(position.terms.key, ()), through)
         proposal.charges += [Proposed(position, one) for one in due]
     return proposal
+
+
+def positions_of(subscriptions: Sequence[int], *, through: date = date.min) -> list[Position]:
+    """All positions of contracts (their keys), whatever their days; none of contracts still waiting to start.
+
+    Fixed discounts are shared among the positions of a contract for what is due by ``through``.
+    """
+    rows = _read_items(OF_CONTRACTS, [list(subscriptions)])
+    return _positions(rows, through) if rows else []
 
 
 def write(proposal: Proposal) -> None:
@@ -164,51 +176,71 @@ def _mark_reversed(pairs: Sequence[tuple[int, int]]) -> None:
         )
 
 
-def _read_items(
-    issuer: int, payers: Sequence[int], through: date
-) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
-    """Items of the payers' accounts that start by ``through``, with their contracts; and accounts set aside."""
+OF_PAYERS = "s.issuer_id = %s and coalesce(t.pay_by_id, t.id) = any(%s) and i.starts_on <= %s"
+OF_CONTRACTS = "s.id = any(%s)"
+BILLING_STARTS_ON = """
+    case s.billing_starts_with
+         when 'activation' then s.activated_on when 'acceptance' then s.accepted_on else s.starts_on end
+"""
+
+
+def _read_items(condition: str, arguments: list[Any]) -> list[tuple[Any, ...]]:
+    """Items with their contracts; contracts whose start of billing is not known yet are left out."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             select s.id, s.reference, s.tenant_id, s.currency, s.po_number, s.starts_on, s.ends_before, s.term_months,
-                   s.renewal_months, s.notice_days, s.trial_ends_before, s.billing_day, s.billed_before,
+                   s.renewal_months, s.notice_days, s.extended_days, s.trial_ends_before, s.billing_day,
+                   s.billed_before, s.keeps_last_period, {BILLING_STARTS_ON},
                    i.id, i.product_id, i.price_id, i.quantity, i.interval, i.timing, i.proration, i.starts_on,
-                   i.ends_before, t.status, coalesce(t.pay_by_id, t.id), t.reference
+                   i.ends_before, i.line, i.anchor_on, i.anchor_day, i.periods_before,
+                   t.status, coalesce(t.pay_by_id, t.id), t.reference
               from tenants_tenant t
-              join billing_subscription s on s.tenant_id = t.id and s.issuer_id = %s
+              join billing_subscription s on s.tenant_id = t.id
               join billing_item i on i.subscription_id = s.id
-             where coalesce(t.pay_by_id, t.id) = any(%s) and i.starts_on <= %s
+             where {condition} and {BILLING_STARTS_ON} is not null
              order by t.tree_id, t.lft, s.reference, i.starts_on, i.id
             """,
-            [issuer, list(payers), through],
+            arguments,
         )
-        rows = cursor.fetchall()
+        return cursor.fetchall()
+
+
+def _set_aside(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
+    """The rows of accounts that are active; and, by payer, the other accounts."""
     left_out: dict[int, dict[str, None]] = defaultdict(dict)
     for row in rows:
-        if row[22] != "active":
-            left_out[row[23]][row[24]] = None
-    active = [row for row in rows if row[22] == "active"] if left_out else rows
+        if row[-3] != "active":
+            left_out[row[-2]][row[-1]] = None
+    active = [row for row in rows if row[-3] == "active"] if left_out else rows
     return active, {payer: list(references) for payer, references in left_out.items()}
 
 
-def _positions(rows: Sequence[tuple[Any, ...]]) -> list[Position]:
-    prices = _read_prices({row[15] for row in rows})
+def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]:
+    prices = price_terms({row[18] for row in rows})
     grants = _read_grants({row[0] for row in rows})
     contracts: dict[int, Contract] = {}
     positions = []
+    continued: dict[int, list[tuple[Position, int, int | None]]] = defaultdict(list)
     for row in rows:
         contract = contracts.get(row[0])
         if contract is None:
-            contract = contracts[row[0]] = Contract(*row[:10])
-        trial_ends_before, billing_day, billed_before = row[10:13]
-        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[13:22]
-        paid_from = max(contract.starts_on, trial_ends_before) if trial_ends_before else contract.starts_on
+            contract = contracts[row[0]] = Contract(*row[:11])
+        trial_ends_before, billing_day, billed_before, keeps_last_period, paid_from = row[11:16]
+        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[16:25]
+        line, anchor_on, anchor_day, periods_before = row[25:29]
+        paid_from = max(contract.starts_on, paid_from)
+        if trial_ends_before and trial_ends_before > paid_from:
+            paid_from = trial_ends_before
         try:
+            grid = grid_of(interval, billing_day, paid_from, anchor_on, anchor_day)
+            ends_before = _earlier(ends_before, contract.ends_before)
+            if keeps_last_period and ends_before and ends_before == contract.ends_before:
+                ends_before = _end_of_period(grid, timing, ends_before)
             schedule = Schedule(
-                grid=_grid(interval, billing_day, paid_from),
+                grid=grid,
                 starts_on=starts_on,
-                ends_before=_earlier(ends_before, contract.ends_before),
+                ends_before=ends_before,
                 timing=Timing(timing),
                 paid_from=paid_from,
                 billed_before=billed_before,
@@ -217,23 +249,58 @@ def _positions(rows: Sequence[tuple[Any, ...]]) -> list[Position]:
             raise Unbillable(
                 _("Contract %(contract)s: %(reason)s") % {"contract": contract.reference, "reason": error}
             ) from error
-        positions.append(
-            Position(
-                contract,
-                ItemTerms(
-                    key,
-                    places_of(contract.currency),
-                    schedule,
-                    prices[price],
-                    quantity,
-                    grants.get(contract.key, ()),
-                    Proration(proration),
-                ),
-                product,
-                interval,
-            )
+        terms = ItemTerms(
+            key, places_of(contract.currency), schedule, prices[price], quantity, (), Proration(proration)
         )
-    return positions
+        positions.append(Position(contract, terms, product, interval))
+        if contract.key in grants:
+            continued[contract.key].append((positions[-1], line, periods_before))
+    if not continued:
+        return positions
+    discounted: dict[int, ItemTerms] = {}
+    for contract_key, own in continued.items():
+        discounted |= _with_discounts(own, grants[contract_key], through)
+    return [
+        replace(position, terms=discounted[position.terms.key]) if position.terms.key in discounted else position
+        for position in positions
+    ]
+
+
+def _with_discounts(
+    positions: Sequence[tuple[Position, int, int | None]], grants: Sequence[Granted], through: date
+) -> dict[int, ItemTerms]:
+    """The items of one contract with their discounts, by key; the billed periods counted across items."""
+    first, line, periods_before = positions[0]
+    if len(positions) == 1 and periods_before is None and all(grant.is_plain for grant in grants):
+        skipped = continuing.periods_skipped([(line, first.terms.schedule, None)])[0]
+        return {first.terms.key: _discounted(first.terms, skipped, tuple(grant.terms() for grant in grants))}
+    schedules = [(line, position.terms.schedule, before) for position, line, before in positions]
+    skipped_by_item = continuing.periods_skipped(schedules)
+    counted = [
+        (line, replace(schedule, periods_skipped=skipped))
+        for (line, schedule, _before), skipped in zip(schedules, skipped_by_item, strict=True)
+    ]
+    found = {}
+    for n, (position, _line, _before) in enumerate(positions):
+        terms = tuple(
+            grant.terms(held.after_periods, held.periods)
+            for grant in grants
+            if (held := continuing.holding_periods(counted, n, grant.given)) is not None
+        )
+        found[position.terms.key] = _discounted(position.terms, skipped_by_item[n], terms)
+    return {terms.key: terms for terms in shared(list(found.values()), through)}
+
+
+def _discounted(terms: ItemTerms, skipped: int, discounts: tuple[DiscountTerms, ...]) -> ItemTerms:
+    schedule = replace(terms.schedule, periods_skipped=skipped) if skipped else terms.schedule
+    return replace(terms, schedule=schedule, discounts=discounts)
+
+
+def _end_of_period(grid: Grid, timing: str, ends_before: date) -> date:
+    """The end of the period in which the contract ends, where that was to be paid in advance."""
+    if timing != Timing.ADVANCE or grid.interval.unit is Unit.ONCE:
+        return ends_before
+    return grid.period(grid.index(ends_before - timedelta(days=1))).end
 
 
 def _earlier(one: date | None, other: date | None) -> date | None:
@@ -241,14 +308,24 @@ def _earlier(one: date | None, other: date | None) -> date | None:
 
 
 @lru_cache(maxsize=4096)
-def _grid(interval: str, billing_day: int | None, paid_from: date) -> Grid:
+def grid_of(
+    interval: str,
+    billing_day: int | None,
+    paid_from: date,
+    anchor_on: date | None = None,
+    anchor_day: int | None = None,
+) -> Grid:
+    """Where the item's periods begin: at its own anchor, on the contract's billing day, or by its anniversary."""
     parsed = Interval.parse(interval)
+    if anchor_on is not None and anchor_day is not None:
+        return Grid(parsed, anchor_on, anchor_day)
     if billing_day is None or parsed.unit is Unit.ONCE:
         return Grid.anniversary(parsed, paid_from)
     return Grid.on_billing_day(parsed, billing_day, paid_from)
 
 
-def _read_prices(keys: set[int]) -> dict[int, PriceTerms]:
+def price_terms(keys: set[int]) -> dict[int, PriceTerms]:
+    """Prices as the kernel wants them, by key. Raises ``Unbillable`` naming one that cannot be reckoned."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -300,21 +377,47 @@ def _price(
         raise Unbillable(_("Price %(price)s: %(reason)s") % {"price": name, "reason": error}) from error
 
 
-def _read_grants(subscriptions: set[int]) -> dict[int, tuple[DiscountTerms, ...]]:
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A discount as granted: what it takes off, and since when for how many periods."""
+
+    kind: str
+    value: Decimal
+    sequence: int
+    reference: str
+    given: continuing.Given
+
+    @property
+    def is_plain(self) -> bool:
+        """Since the contract's first billed period."""
+        return self.given.starts_on is None and self.given.ends_before is None
+
+    def terms(self, after_periods: int | None = None, periods: int | None = None) -> DiscountTerms:
+        """For one item; without arguments as it is counted from the contract's first billed period."""
+        if after_periods is None:
+            after_periods, periods = self.given.after_periods, self.given.periods
+        return _discount(self.kind, self.value, self.sequence, periods, after_periods, self.reference)
+
+
+def _read_grants(subscriptions: set[int]) -> dict[int, tuple[Granted, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select g.subscription_id, d.kind, coalesce(d.percent, d.amount), d.sequence, d.periods, d.after_periods,
-                   d.reference
+            select g.subscription_id, d.kind, coalesce(d.percent, d.amount), d.sequence, d.reference,
+                   coalesce(g.periods, d.periods), d.after_periods, g.starts_on, g.ends_before
               from billing_grant g join billing_discount d on d.id = g.discount_id
              where g.subscription_id = any(%s)
              order by g.subscription_id, d.sequence, g.id
             """,
             [list(subscriptions)],
         )
-        grants: dict[int, tuple[DiscountTerms, ...]] = {}
-        for subscription, *terms in cursor.fetchall():
-            grants[subscription] = (*grants.get(subscription, ()), _discount(*terms))
+        grants: dict[int, tuple[Granted, ...]] = {}
+        for subscription, kind, value, sequence, reference, periods, after, starts_on, ends_before in cursor.fetchall():
+            given = continuing.Given(periods, after, starts_on, ends_before)
+            grants[subscription] = (
+                *grants.get(subscription, ()),
+                Granted(kind, value, sequence, reference, given),
+            )
         return grants
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from billing.models import Charge, Discount, Grant, Item, Price, PriceClass, Product, Subscription
+from billing import contracts
+from billing.models import Amendment, Charge, Discount, Grant, Item, Price, PriceClass, Product, Subscription
 from billing.models.catalog import Interval
 from tenants import import_rows, responsibility
 from tenants.cells import Choice, Day, Number, Text, Whole
@@ -262,15 +263,16 @@ def change(
     """Bring one stored contract in line with its row. Columns the file does not have keep their values."""
     subscription, item = contract.subscription, contract.item
     cells = {**contract.cells, **row.values}
-    old_end = subscription.ends_before
+    if contract.is_fixed:
+        set_conditions(subscription, cells)
+        subscription.save()
+        if "last_day" in verdict.difference:
+            last_day = cells["last_day"]
+            author = contracts.Author(gettext("contract file"), None, Amendment.Channel.CSV)
+            contracts.follow_file(subscription, last_day + ONE_DAY if last_day else None, author)
+        return
     set_terms(subscription, cells)
     subscription.save()
-    if contract.is_fixed:
-        open_item = subscription.items.filter(ends_before=old_end).order_by("-starts_on", "-pk").first()
-        if open_item and old_end != subscription.ends_before:
-            open_item.ends_before = subscription.ends_before
-            open_item.save(update_fields=["ends_before"])
-        return
     item = item or Item(subscription=subscription)
     price = item.price if item.pk else None
     if {"product", "starts_on"} & verdict.difference.keys():
@@ -291,7 +293,14 @@ def set_terms(subscription: Subscription, cells: Mapping[str, Any]) -> None:
     last_day, trial_days = cells.get("last_day"), cells.get("trial_days")
     subscription.ends_before = last_day + ONE_DAY if last_day else None
     subscription.trial_ends_before = subscription.starts_on + trial_days * ONE_DAY if trial_days else None
-    for name in ("billing_day", "billed_before", "term_months", "renewal_months", "notice_days"):
+    for name in ("billing_day", "billed_before"):
+        setattr(subscription, name, cells.get(name))
+    set_conditions(subscription, cells)
+
+
+def set_conditions(subscription: Subscription, cells: Mapping[str, Any]) -> None:
+    """What no charge rests on."""
+    for name in ("term_months", "renewal_months", "notice_days"):
         setattr(subscription, name, cells.get(name))
     subscription.po_number = cells.get("po_number") or ""
 
@@ -383,7 +392,8 @@ def read_accounts(batch: ImportBatch, references: Iterable[str]) -> dict[str, Ac
 def read_prices(products: Iterable[Product]) -> dict[tuple[int, int, str], list[Price]]:
     """The prices of the products by product, number of the class, and currency."""
     prices = defaultdict(list)
-    for price in Price.objects.filter(product__in=[product.pk for product in products]).select_related("price_class"):
+    listed = Price.objects.listed().filter(product__in=[product.pk for product in products])
+    for price in listed.select_related("price_class"):
         prices[price.product_id, price.price_class.number, price.currency].append(price)
     return prices
 
@@ -418,9 +428,10 @@ def read_contracts(batch: ImportBatch, references: Iterable[str]) -> dict[str, C
     )
     discounts: dict[int, list[Discount]] = defaultdict(list)
     for grant in Grant.objects.filter(
-        subscription__in=subscriptions, discount__reference__startswith=OWN_DISCOUNTS
+        subscription__in=subscriptions, discount__reference__startswith=OWN_DISCOUNTS, starts_on=None
     ).select_related("discount"):
         discounts[grant.subscription_id].append(grant.discount)
+    agreed = read_agreed(subscriptions)
     contracts = {}
     for pk, subscription in sorted(subscriptions.items(), key=lambda pair: pair[1].issuer_id == batch.issuer_id):
         first, latest = (items[pk][0], items[pk][-1]) if items[pk] else (None, None)
@@ -428,10 +439,32 @@ def read_contracts(batch: ImportBatch, references: Iterable[str]) -> dict[str, C
             subscription,
             first,
             latest,
-            as_cells(subscription, first, discounts[pk]),
-            is_fixed=pk in billed or len(items[pk]) > 1,
+            as_cells(subscription, first, discounts[pk]) | agreed.get(pk, {}),
+            is_fixed=pk in billed or pk in agreed or len(items[pk]) > 1,
         )
     return contracts
+
+
+def read_agreed(subscriptions: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Of contracts that were amended: what the file knows of them, its own last word on the last day included."""
+    agreed: dict[int, dict[str, Any]] = {}
+    known = Amendment.objects.filter(subscription__in=list(subscriptions)).order_by("subscription_id", "sequence")
+    for subscription, kind, channel, starts_on, data in known.values_list(
+        "subscription_id", "kind", "channel", "effective_on", "data"
+    ):
+        if kind == Amendment.Kind.START:
+            trial, item = day_or_none(data["trial_ends_before"]), data["items"][0] if data["items"] else None
+            agreed[subscription] = {"trial_days": (trial - starts_on).days or None if trial else None}
+            if item:
+                agreed[subscription]["quantity"] = Decimal(item["quantity"])
+        if kind == Amendment.Kind.START or (channel == Amendment.Channel.CSV and "ends_before" in data):
+            end = day_or_none(data["ends_before"])
+            agreed[subscription]["last_day"] = end - ONE_DAY if end else None
+    return agreed
+
+
+def day_or_none(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def as_cells(subscription: Subscription, item: Item | None, discounts: Iterable[Discount]) -> dict[str, Any]:

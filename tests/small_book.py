@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from billing import contracts
 from billing.models import Subscription
 from invoicing import bill_run
 from invoicing.models import BillRun, Delivery, DocumentFile, Invoice
@@ -63,7 +64,7 @@ def make_small_book() -> Issuer:
     leaving = make_tenant(reference="LEAVING")
     given = make_tenant(reference="GIVEN")
     price = make_price((None, "100.00", "0"))
-    make_contract(issuer, alone, reference="V-ALONE", price=price)
+    resting = make_contract(issuer, alone, reference="V-ALONE", price=price)
     make_contract(issuer, group, reference="V-GROUP", price=price)
     make_contract(issuer, branch, reference="V-BRANCH", price=price, quantity=Decimal(2))
     make_contract(issuer, austrian, reference="V-AUSTRIA", price=price)
@@ -73,6 +74,14 @@ def make_small_book() -> Issuer:
     Subscription.objects.filter(pk=ending.pk).update(ends_before=date(2026, 2, 15))
     bill(issuer, FEBRUARY, date(2026, 2, 15))
     bill(issuer, MARCH, issues=False)
+    contracts.pause(
+        resting,
+        effective=date(2026, 5, 1),
+        until=date(2026, 6, 1),
+        reason="Betriebsferien",
+        by=None,
+        channel="command",
+    )
     return issuer
 
 

@@ -22,7 +22,7 @@ from unfold.decorators import display
 from billing.admin.resources import CatalogSheet
 from billing.models import Charge, Discount, Price, PriceClass, Product, Tier
 from tenants.admin import figures
-from tenants.admin.base import MasterAdmin, RowsInline
+from tenants.admin.base import MasterAdmin, MasterForm, RowsInline
 from tenants.admin.sheets import SheetScreen
 
 
@@ -89,14 +89,15 @@ class ProductAdmin(SheetScreen, MasterAdmin):
 
     @display(description=_("prices"))
     def prices_kept(self, product: Product) -> SafeString:
-        return figures.figure_cell(str(len(product.prices.all())))
+        listed = [price for price in product.prices.all() if price.agreed_for_id is None]
+        return figures.figure_cell(str(len(listed)))
 
     @display(description=_("price list"))
     def price_list(self, product: Product) -> SafeString:
         """A row per price class, a column per currency; a cell leads to its price, or to a new one."""
         if product.pk is None:
             return format_html("{}", gettext("Save the product first, then add its prices."))
-        prices = list(product.prices.select_related("price_class").prefetch_related("tiers"))
+        prices = list(product.prices.filter(agreed_for=None).select_related("price_class").prefetch_related("tiers"))
         currencies = sorted({price.currency for price in prices} | {"EUR"}, key=lambda code: (code != "EUR", code))
         rows = [
             (
@@ -204,8 +205,15 @@ def is_charged(price: Price | None) -> bool:
     return bool(price.is_charged)
 
 
+class PriceForm(MasterForm):
+    def _get_validation_exclusions(self) -> set[str]:
+        """Prices of the lists are agreed for no contract: the cell's rule needs to know, though nobody is asked."""
+        return super()._get_validation_exclusions() - {"agreed_for"}
+
+
 @admin.register(Price)
 class PriceAdmin(MasterAdmin):
+    form = PriceForm
     list_display = ["product", "price_class", "currency", "model", "figures_of", "starts_on", "ends_before"]
     list_select_related = ["product", "price_class"]
     list_filter = [("price_class", RelatedDropdownFilter), ("model", ChoicesDropdownFilter)]
@@ -227,6 +235,7 @@ class PriceAdmin(MasterAdmin):
         return (
             super()
             .get_queryset(request)
+            .filter(agreed_for=None)
             .prefetch_related(Prefetch("tiers", Tier.objects.all()))
             .annotate(is_charged=Exists(Charge.objects.filter(item__price=OuterRef("pk"))))
         )

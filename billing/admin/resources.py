@@ -22,6 +22,8 @@ class CatalogSheet(SheetResource):
         for product in records:
             of_the_product = {name: getattr(product, name) for name in catalog_import.OF_THE_PRODUCT}
             for price in product.prices.all():
+                if price.agreed_for_id is not None:
+                    continue
                 of_the_price = {
                     name: getattr(price, catalog_import.FIELDS.get(name, name)) for name in catalog_import.OF_THE_PRICE
                 }

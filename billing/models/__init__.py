@@ -1,6 +1,19 @@
+from billing.models.amendment import Amendment, Pause
 from billing.models.catalog import Price, PriceClass, Product, Tier
 from billing.models.charge import Charge
 from billing.models.discount import Discount, Grant
 from billing.models.subscription import Item, Subscription
 
-__all__ = ["Charge", "Discount", "Grant", "Item", "Price", "PriceClass", "Product", "Subscription", "Tier"]
+__all__ = [
+    "Amendment",
+    "Charge",
+    "Discount",
+    "Grant",
+    "Item",
+    "Pause",
+    "Price",
+    "PriceClass",
+    "Product",
+    "Subscription",
+    "Tier",
+]

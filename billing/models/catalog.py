@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import date
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
@@ -72,8 +74,20 @@ class Product(models.Model):
         return self.reference
 
 
+class PriceQuerySet(models.QuerySet["Price"]):
+    def listed(self) -> PriceQuerySet:
+        """Of the price lists: not agreed for one contract."""
+        return self.filter(agreed_for=None)
+
+    def valid_on(self, day: date) -> PriceQuerySet:
+        return self.filter(Q(starts_on=None) | Q(starts_on__lte=day), Q(ends_before=None) | Q(ends_before__gt=day))
+
+
 class Price(models.Model):
-    """What a product costs in one price class and currency, for a stretch of days. Its tiers hold the figures."""
+    """What a product costs in one price class and currency, for a stretch of days. Its tiers hold the figures.
+
+    One that is ``agreed_for`` a contract stands in no price list.
+    """
 
     class Model(models.TextChoices):
         FLAT = "flat", _("flat")
@@ -93,6 +107,16 @@ class Price(models.Model):
     free_quantity = models.DecimalField(_("free quantity"), max_digits=19, decimal_places=4, default=0)
     starts_on = models.DateField(_("first day"), null=True, blank=True)
     ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
+    agreed_for = models.ForeignKey(
+        "billing.Subscription",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="agreed_prices",
+        verbose_name=_("agreed for the contract"),
+    )
+
+    objects = PriceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("price")
@@ -108,6 +132,7 @@ class Price(models.Model):
                     (Func("currency", "currency", Value("[]"), function="kontor_textrange"), RangeOperators.OVERLAPS),
                     (days(), RangeOperators.OVERLAPS),
                 ],
+                condition=Q(agreed_for=None),
                 violation_error_message=_("Another price stands in this cell of the price list on these days."),
             ),
             models.CheckConstraint(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.subscription import Subscription
@@ -56,16 +56,33 @@ class Grant(models.Model):
     subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="grants", verbose_name=_("contract"))
     discount = models.ForeignKey(Discount, models.PROTECT, related_name="grants", verbose_name=_("discount"))
     reason = models.CharField(_("reason"), max_length=200, blank=True)
+    periods = models.PositiveSmallIntegerField(
+        _("billed periods"), null=True, blank=True, help_text=_("Empty: as long as the discount lasts.")
+    )
+    starts_on = models.DateField(
+        _("first day"), null=True, blank=True, help_text=_("It begins with the first period from this day on.")
+    )
+    ends_before = models.DateField(
+        _("first day no longer covered"),
+        null=True,
+        blank=True,
+        help_text=_("Periods that begin on this day or later are without it."),
+    )
 
     class Meta:
         verbose_name = _("granted discount")
         verbose_name_plural = _("granted discounts")
         constraints = [
             models.UniqueConstraint(
-                fields=["subscription", "discount"],
+                fields=["subscription", "discount", "starts_on"],
                 name="grant_once",
+                nulls_distinct=False,
                 violation_error_message=_("The contract has this discount already."),
-            )
+            ),
+            models.CheckConstraint(
+                name="grant_ends_after_it_starts",
+                condition=Q(starts_on=None) | Q(ends_before=None) | Q(ends_before__gte=F("starts_on")),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -18,6 +18,14 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Started, and not yet over, on ``day``."""
         return self.filter(Q(ends_before=None) | Q(ends_before__gt=day), starts_on__lte=day)
 
+    def waiting_to_start(self) -> SubscriptionQuerySet:
+        """Not charged as long as the day is missing with which billing starts."""
+        starts_with = Subscription.BillingStart
+        return self.filter(
+            Q(billing_starts_with=starts_with.ACTIVATION, activated_on=None)
+            | Q(billing_starts_with=starts_with.ACCEPTANCE, accepted_on=None)
+        )
+
     def under(self, tenant: Tenant) -> SubscriptionQuerySet:
         """Of the account or any account below it."""
         return self.filter(tenant__tree_id=tenant.tree_id, tenant__lft__gte=tenant.lft, tenant__rght__lte=tenant.rght)
@@ -29,6 +37,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 class Subscription(models.Model):
     """The contract: which tenant buys from which issuer, since when, for how long, on which day it is billed."""
 
+    class BillingStart(models.TextChoices):
+        CONTRACT = "contract", _("with the contract")
+        ACTIVATION = "activation", _("with the activation of the service")
+        ACCEPTANCE = "acceptance", _("with the acceptance by the customer")
+
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="subscriptions", verbose_name=_("issuer"))
     reference = models.CharField(_("reference"), max_length=60)
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="subscriptions", verbose_name=_("account"))
@@ -37,6 +50,15 @@ class Subscription(models.Model):
     starts_on = models.DateField(_("first day"))
     ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
     trial_ends_before = models.DateField(_("first day after the trial"), null=True, blank=True)
+    billing_starts_with = models.CharField(
+        _("billing starts"),
+        max_length=12,
+        choices=BillingStart,
+        default=BillingStart.CONTRACT,
+        db_default=BillingStart.CONTRACT,
+    )
+    activated_on = models.DateField(_("service activated on"), null=True, blank=True)
+    accepted_on = models.DateField(_("accepted by the customer on"), null=True, blank=True)
     billing_day = models.PositiveSmallIntegerField(
         _("billing day"), null=True, blank=True, help_text=_("Empty: the day of the month on which paying begins.")
     )
@@ -49,6 +71,15 @@ class Subscription(models.Model):
     term_months = models.PositiveSmallIntegerField(_("term in months"), null=True, blank=True)
     renewal_months = models.PositiveSmallIntegerField(_("renewal in months"), null=True, blank=True)
     notice_days = models.PositiveSmallIntegerField(_("notice in days"), null=True, blank=True)
+    extended_days = models.PositiveSmallIntegerField(
+        _("term longer by days"), default=0, db_default=0, help_text=_("By pauses that extend the term.")
+    )
+    keeps_last_period = models.BooleanField(
+        _("last period stays charged"),
+        default=False,
+        db_default=False,
+        help_text=_("Of what is billed in advance, the period in which the contract ends is charged in full."),
+    )
     po_number = models.CharField(_("PO number"), max_length=60, blank=True)
     notes = models.TextField(_("notes"), blank=True)
 
@@ -61,6 +92,7 @@ class Subscription(models.Model):
         permissions = [
             ("import_subscription", _("Can import contracts")),
             ("export_subscription", _("Can export contracts")),
+            ("amend_subscription", _("Can amend contracts")),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -93,15 +125,31 @@ class Subscription(models.Model):
         return self.reference
 
     @property
+    def billing_starts_on(self) -> date | None:
+        """The day with which billing starts, trial or not; ``None`` as long as it is missing."""
+        if self.billing_starts_with == self.BillingStart.ACTIVATION:
+            return self.activated_on
+        if self.billing_starts_with == self.BillingStart.ACCEPTANCE:
+            return self.accepted_on
+        return self.starts_on
+
+    @property
     def paid_from(self) -> date:
-        """The first day that is not free: the end of the trial, or the start."""
-        return max(self.starts_on, self.trial_ends_before or self.starts_on)
+        """The first day that is not free: the end of the trial, or the start of billing (if known)."""
+        first = max(self.starts_on, self.billing_starts_on or self.starts_on)
+        return max(first, self.trial_ends_before or first)
 
 
 class Item(models.Model):
-    """A quantity at one price, for a stretch of days. It changes once, when its end is set."""
+    """A quantity at one price, for a stretch of days. It changes once, when its end is set.
+
+    Positions of one ``line`` continue each other: seats that were 5 and are 6 since March. ``anchor_on`` and
+    ``anchor_day`` say where its periods begin if not where the contract's do; ``periods_before``: how many billed
+    periods went before its first one, where the contract cannot tell (it came from another account).
+    """
 
     subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="items", verbose_name=_("contract"))
+    line = models.PositiveSmallIntegerField(_("position"), default=1, db_default=1)
     product = models.ForeignKey(Product, models.PROTECT, related_name="items", verbose_name=_("product"))
     price = models.ForeignKey(Price, models.PROTECT, related_name="items", verbose_name=_("price"))
     quantity = models.DecimalField(_("quantity"), max_digits=19, decimal_places=4)
@@ -110,6 +158,17 @@ class Item(models.Model):
     proration = models.CharField(_("parts of a period"), max_length=20, choices=Proration, default=Proration.ACTUAL)
     starts_on = models.DateField(_("first day"))
     ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
+    anchor_on = models.DateField(_("first day of a period of its own"), null=True, blank=True)
+    anchor_day = models.PositiveSmallIntegerField(_("day of the month of its own"), null=True, blank=True)
+    periods_before = models.PositiveSmallIntegerField(_("billed periods before"), null=True, blank=True)
+    amendment = models.ForeignKey(
+        "billing.Amendment",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="items",
+        verbose_name=_("opened by the amendment"),
+    )
 
     class Meta:
         verbose_name = _("contract position")
@@ -120,6 +179,11 @@ class Item(models.Model):
                 name="item_ends_after_it_starts",
                 condition=Q(ends_before=None) | Q(ends_before__gte=F("starts_on")),  # equal: overtaken on its first day
                 violation_error_message=_("The position ends before it starts."),
+            ),
+            models.CheckConstraint(
+                name="item_anchor_is_whole",
+                condition=Q(anchor_on=None, anchor_day=None)
+                | Q(anchor_on__isnull=False, anchor_day__isnull=False, anchor_day__gte=1, anchor_day__lte=31),
             ),
             models.CheckConstraint(
                 name="item_quantity_above_zero",

@@ -69,6 +69,28 @@ TRIES = [
     ("item_quantity_above_zero", changed("billing_item", quantity="0")),
     ("item_quantity_above_zero", changed("billing_item", quantity="'NaN'")),
     ("item_once_per_price_and_day", copy_of("billing_item", "true", starts_on="'2030-01-01'::date")),
+    (
+        "item_anchor_is_whole",
+        copy_of("billing_item", "ends_before is null", starts_on="'2030-01-01'::date", anchor_on="'2030-01-01'::date"),
+    ),
+    (
+        "item_anchor_is_whole",
+        copy_of("billing_item", "true", starts_on="'2030-01-01'::date", anchor_on="'2030-01-01'::date", anchor_day="0"),
+    ),
+    ("grant_ends_after_it_starts", changed("billing_grant", starts_on="'2030-01-02'", ends_before="'2030-01-01'")),
+    # what was charged is amended
+    ("billing_item_changes_once", changed("billing_item", quantity="7"), FROZEN),
+    ("billing_item_changes_once", changed("billing_item", timing="'arrears'"), FROZEN),
+    ("billing_item_changes_once", changed("billing_item", starts_on="starts_on - 1"), FROZEN),
+    ("billing_subscription_is_amended", changed("billing_subscription", starts_on="'2025-01-01'"), FROZEN),
+    ("billing_subscription_is_amended", changed("billing_subscription", billing_day="2"), FROZEN),
+    ("billing_subscription_is_amended", changed("billing_subscription", billing_starts_with="'activation'"), FROZEN),
+    ("billing_amendment_append_only", changed("billing_amendment", reason="'x'"), FROZEN),
+    ("billing_amendment_append_only", "delete from billing_amendment", FROZEN),
+    ("billing_amendment_no_truncate", "truncate billing_amendment cascade", NO_RIGHT),
+    ("amendment_number_once", copy_of("billing_amendment", "sequence = 1")),
+    ("pause_ends_after_it_starts", changed("billing_pause", ends_before="starts_on - 1")),
+    ("billing_pause_amendment_id_key", copy_of("billing_pause", "true")),
     ("grant_once", copy_of("billing_grant", "true")),
     # the catalog
     ("price_once_per_cell_and_day", copy_of("billing_price", "true", starts_on="'2030-01-01'::date")),
@@ -107,6 +129,7 @@ def test_a_guard_refuses_and_nothing_changes(book, attempt: Attempt):
 def test_each_guard_is_tried(book):
     assert {guard for guard, *_ in TRIES} == guards_of("billing") - {"charge_once"} | {
         "billing_charge_reverses_id_key",
+        "billing_pause_amendment_id_key",
     }
 
 

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
+from billing import contracts
 from billing.models import Charge, Item, Subscription
 from config import books
 from invoicing import bill_run, issuing, review
@@ -297,8 +298,8 @@ def test_a_discarded_draft_is_computed_again_from_the_corrected_contract(issuer)
     assert Charge.objects.count() == 1
     assert sound()
 
-    Item.objects.filter(subscription__reference="V-PO").update(quantity=3)
     assert review.discard(run.invoices.all()) == 1
+    Item.objects.filter(subscription__reference="V-PO").update(quantity=3)
     run.refresh_from_db()
     assert (outcomes(run), run.state, run.finished_at) == ({"A": ("pending", 0, 0)}, "running", None)
     bill_run.bill(run)
@@ -376,7 +377,16 @@ def test_a_run_is_not_opened_again_beside_another_one_of_its_day(issuer):
 def test_a_run_is_compared_with_the_one_before(issuer):
     stays, more, gone = (customer(issuer, name) for name in ("STAYS", "MORE", "GONE"))
     bill(issuer, FEBRUARY)
-    Item.objects.filter(subscription__tenant=more).update(quantity=2)
+    contracts.change_quantity(
+        Subscription.objects.get(tenant=more),
+        line=1,
+        quantity=Decimal(2),
+        on=FEBRUARY,
+        effective=MARCH,
+        reason="",
+        by=None,
+        channel="command",
+    )
     Subscription.objects.filter(tenant=gone).update(ends_before=MARCH)
     new = customer(issuer, "NEW", starts_on=MARCH)
     run = bill(issuer, MARCH, issues=False)

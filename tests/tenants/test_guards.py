@@ -74,7 +74,8 @@ def test_not_even_the_owner_truncates(book):
 RECORDED = {
     "billing_discount": ("name_de", "x"),
     "billing_grant": ("reason", "x"),
-    "billing_item": ("timing", "arrears"),
+    "billing_item": ("line", 7),
+    "billing_pause": ("policy", "no_credit"),
     "billing_price": ("model", "volume"),
     "billing_priceclass": ("name", "x"),
     "billing_product": ("name_de", "x"),

@@ -1,0 +1,59 @@
+"""The life of a contract: every change is an amendment with its day, its channel, its author and its reason.
+
+An amendment books no money. It says what the contract is from a day on; positions end and open accordingly, and
+charging finds the money of it as what is due less what is booked. Backdated and future-dated changes are alike.
+"""
+
+from billing.contracts.discounts import end as end_discount
+from billing.contracts.discounts import grant
+from billing.contracts.ending import cancel, follow_file, reinstate, transfer, withdraw
+from billing.contracts.positions import add, agree_price, change_product, change_quantity, end
+from billing.contracts.previewing import MoneyLine, MoneyPreview, preview
+from billing.contracts.renewals import Renewal, renew, renew_due
+from billing.contracts.renewals import due as renewals_due
+from billing.contracts.resting import activate, align, extend_trial, pause, resume
+from billing.contracts.starting import Position, activation_missing, start
+from billing.contracts.timing import earliest_end, term_of
+from billing.contracts.values import mrr, tcv
+from billing.contracts.writing import Author, ChangeRefused, course_of
+from billing.kernel.changes import MoneyPolicy, PausePolicy, When
+
+__all__ = [
+    "Author",
+    "ChangeRefused",
+    "MoneyLine",
+    "MoneyPolicy",
+    "MoneyPreview",
+    "PausePolicy",
+    "Position",
+    "Renewal",
+    "When",
+    "activate",
+    "activation_missing",
+    "add",
+    "agree_price",
+    "align",
+    "cancel",
+    "change_product",
+    "change_quantity",
+    "course_of",
+    "earliest_end",
+    "end",
+    "end_discount",
+    "extend_trial",
+    "follow_file",
+    "grant",
+    "mrr",
+    "pause",
+    "preview",
+    "reinstate",
+    "renew",
+    "renew_due",
+    "renewals_due",
+    "resume",
+    "start",
+    "tcv",
+    "term_of",
+    "transfer",
+    "withdraw",
+]

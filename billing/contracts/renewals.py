@@ -1,0 +1,115 @@
+"""Renewal: the next term, at the prices that are valid then; and what will be renewed soon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+from django.utils.translation import gettext_lazy as _
+
+from billing.contracts.positions import listed_price
+from billing.contracts.timing import term_of
+from billing.contracts.values import monthly
+from billing.contracts.writing import Change, changing
+from billing.kernel.money import places_of, rounded
+from billing.kernel.term import Term
+from billing.models import Amendment, Price, Product, Subscription
+from tenants.errors import OperatorError
+from tenants.models import Issuer
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A contract whose term ends; ``at_risk``: its recurring value for the next term, at the prices of today."""
+
+    subscription: Subscription
+    renews_on: date
+    notice_by: date
+    at_risk: Decimal
+
+
+def due(issuer: Issuer, *, on: date, days: int) -> list[Renewal]:
+    """The contracts that renew themselves within so many days, unless notice is given; by the day of their renewal."""
+    found = []
+    for subscription, term in _renewing(issuer, on):
+        if term.renews_on <= on + timedelta(days=days):
+            at_risk = rounded(
+                monthly(subscription, term.renews_on) * (subscription.renewal_months or 0),
+                places_of(subscription.currency),
+            )
+            found.append(Renewal(subscription, term.renews_on, term.notice_by, at_risk))
+    return sorted(found, key=lambda renewal: (renewal.renews_on, renewal.subscription.reference))
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What a day of renewals did; ``refused`` names the contracts that could not be renewed, with the reason."""
+
+    amendments: list[Amendment]
+    refused: list[str]
+
+
+def renew_due(issuer: Issuer, *, on: date, by: User | None = None, channel: str = "schedule") -> Renewed:
+    """Renew every contract of which notice can no longer be given on ``on``. A second time finds nothing.
+
+    One that cannot be renewed (its price is no longer in the list) stops no other.
+    """
+    written, refused = [], []
+    for subscription, term in _renewing(issuer, on):
+        if term.notice_by < on:
+            try:
+                written.append(renew(subscription, renews_on=term.renews_on, reason="", by=by, channel=channel))
+            except OperatorError as refusal:
+                refused.append(str(refusal))
+    return Renewed(written, refused)
+
+
+def renew(subscription: Subscription, *, renews_on: date, reason: str, by: User | None, channel: str) -> Amendment:
+    """The next term from ``renews_on`` on: positions at a price of the lists take the one that is valid then.
+
+    An agreed price stays. What keeps its price goes on as it is.
+    """
+    with changing(subscription, reason=reason, by=by, channel=channel) as change:
+        if any(event.kind == Amendment.Kind.RENEWAL and event.on == renews_on for event in change.events):
+            raise change.refuse(_("it is renewed already."))
+        return change.write(Amendment.Kind.RENEWAL, renews_on, {"prices": _prices_on(change, renews_on)})
+
+
+def _prices_on(change: Change, day: date) -> dict[str, list[int]]:
+    """By position: product and new price, where another price is valid than the one it has."""
+    running = {line: stretch for line, stretch in change.course.on(day).items() if stretch.terms.interval != "once"}
+    keys = {stretch.terms.price for stretch in running.values()}
+    agreed = set(Price.objects.filter(pk__in=keys, agreed_for__isnull=False).values_list("pk", flat=True))
+    products = Product.objects.in_bulk({stretch.terms.product for stretch in running.values()})
+    prices = {}
+    for line, stretch in running.items():
+        if stretch.terms.price not in agreed:
+            price = listed_price(change, products[stretch.terms.product], day)
+            if price.pk != stretch.terms.price:
+                prices[str(line)] = [stretch.terms.product, price.pk]
+    return prices
+
+
+def _renewing(issuer: Issuer, on: date) -> Iterator[tuple[Subscription, Term]]:
+    """Contracts that renew themselves, with the term in force on ``on``; without those that end with it or before,
+    and those that are renewed already."""
+    candidates = (
+        Subscription.objects.filter(issuer=issuer, starts_on__lte=on, renewal_months__gt=0, term_months__gt=0)
+        .active_on(on)
+        .select_related("tenant")
+        .order_by("reference")
+    )
+    renewed = set(
+        Amendment.objects.filter(
+            kind=Amendment.Kind.RENEWAL, effective_on__gt=on, subscription__issuer=issuer
+        ).values_list("subscription_id", "effective_on")
+    )
+    for subscription in candidates:
+        term = term_of(subscription, on)
+        if term is None or (subscription.pk, term.renews_on) in renewed:
+            continue
+        if subscription.ends_before is None or subscription.ends_before > term.renews_on:
+            yield subscription, term
