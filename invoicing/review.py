@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -24,6 +25,10 @@ UNUSUAL = Decimal("0.25")  # a net amount that differs by more than this part fr
 
 class NotADraft(OperatorError):
     """The document is no longer open for this decision."""
+
+
+class LookAgain(OperatorError):
+    """The drafts are not those that were looked at."""
 
 
 class AnotherRun(OperatorError):
@@ -99,9 +104,17 @@ def _nets(run: BillRun) -> dict[tuple[int, str], Decimal]:
 
 
 @transaction.atomic
-def release(invoices: QuerySet[Invoice], *, by: Any = None) -> int:
-    """Release drafts for issuing; held ones too. Returns how many. Raises ``NotADraft`` if one is past that."""
-    return _decide(invoices, Invoice.State.RELEASED, reason="", by=by)
+def release(invoices: QuerySet[Invoice], *, by: Any = None, seen: str | None = None) -> int:
+    """Release drafts for issuing; held ones too. Returns how many. Raises ``NotADraft`` if one is past that.
+
+    ``seen`` is the ``seal`` of what the person looked at: raises ``LookAgain`` if drafts came, went or changed since.
+    """
+    return _decide(invoices, Invoice.State.RELEASED, reason="", by=by, seen=seen)
+
+
+def seal(hashes: Iterable[str]) -> str:
+    """One hash over the content hashes of drafts, in whichever order: computed anew they may say the same."""
+    return sha256("".join(sorted(hashes)).encode()).hexdigest()
 
 
 @transaction.atomic
@@ -155,8 +168,10 @@ _DECISIONS = [Invoice.State.RELEASED.value, Invoice.State.HELD.value, "discarded
 _OPEN = [Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED]
 
 
-def _decide(invoices: QuerySet[Invoice], state: Invoice.State, *, reason: str, by: Any) -> int:
+def _decide(invoices: QuerySet[Invoice], state: Invoice.State, *, reason: str, by: Any, seen: str | None = None) -> int:
     drafts = _locked(invoices, _OPEN)
+    if seen is not None and seen != seal(draft.content_hash for draft in drafts):
+        raise LookAgain(_("The drafts are no longer those you looked at. Nothing was released; look again."))
     put_on_record(state.value, drafts, by=by, reason=reason)
     return Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(state=state, reason=reason)
 

@@ -304,6 +304,7 @@ class BillRunAdmin(RecordAdmin):
             "decisions": [decision_of(activity) for activity in review.decisions(run)[:PER_PAGE]],
             "may": {button.verb: request.user.has_perm(button.permission) for button in BUTTONS},
             "counts": state_counts(totals),
+            "seen": review.seal(undecided(run).order_by().values_list("content_hash", flat=True)),
             "path": request.get_full_path(),
         }
 
@@ -346,10 +347,9 @@ class BillRunAdmin(RecordAdmin):
         return drafts_of(run, keys)
 
     def release_all(self, request: HttpRequest, run: BillRun) -> None:
-        drafts = drafts_of(run).filter(state=Invoice.State.DRAFT)
-        self.decided(
-            request, ngettext("%d document released.", "%d documents released.", drafts.count()), review.release, drafts
-        )
+        drafts = undecided(run)
+        text = ngettext("%d document released.", "%d documents released.", drafts.count())
+        self.decided(request, text, review.release, drafts, seen=request.POST.get("seen", ""))
 
     def release_chosen(self, request: HttpRequest, run: BillRun) -> None:
         drafts = self.chosen(request, run)
@@ -426,6 +426,11 @@ BUTTONS = [
     Button("again", "invoicing.start_billrun", BillRunAdmin.try_parked),
     Button("resume", "invoicing.start_billrun", BillRunAdmin.resume),
 ]
+
+
+def undecided(run: BillRun) -> Any:
+    """What "release all" is about."""
+    return drafts_of(run).filter(state=Invoice.State.DRAFT)
 
 
 def percent_done(progress: bill_run.Progress) -> int:

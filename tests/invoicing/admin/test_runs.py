@@ -45,6 +45,8 @@ def page(run: BillRun) -> str:
 
 
 def do(client, run: BillRun, verb: str, **data):
+    if verb == "release-all" and "seen" not in data:
+        data["seen"] = review.seal(run.invoices.filter(state="draft").values_list("content_hash", flat=True))
     return client.post(reverse("admin:invoicing_billrun_do", args=[run.pk, verb]), data)
 
 
@@ -145,6 +147,26 @@ def test_who_decided_what_is_on_record_and_on_the_page(admin_client, run):
     shown = admin_client.get(page(run))
     assert [decision["documents"] for decision in shown.context["decisions"]] == ["1", "2", "2", "1"]
     assert "Decisions" in shown.content.decode()
+
+
+def test_only_what_was_seen_is_released(admin_client, issuer, run):
+    """A draft that a worker adds, or computes anew, after the page was shown was looked at by nobody."""
+    seen = admin_client.get(page(run)).context["seen"]
+    do(admin_client, run, "discard", invoice=[run.invoices.get(payer__reference="B").pk])
+    bill_run.bill(run)
+    do(admin_client, run, "release-all", seen=seen)
+    assert states(run) == dict.fromkeys("ABC", "released")  # computed anew, it says the same
+
+    make_contract(issuer, Tenant.objects.get(reference="A"), reference="V-MORE")
+    later = bill(issuer, FEBRUARY, issues=False)
+    assert states(later) == {"A": "draft"}
+    do(admin_client, later, "release-all", seen=seen)
+    do(admin_client, later, "release-all", seen="")
+    assert states(later) == {"A": "draft"}
+    said = messages_of(admin_client.get(page(later)))
+    assert said[-1] == "The drafts are no longer those you looked at. Nothing was released; look again."
+    do(admin_client, later, "release-all", seen=admin_client.get(page(later)).context["seen"])
+    assert states(later) == {"A": "released"}
 
 
 def test_holding_wants_a_reason_and_a_choice(admin_client, run):
