@@ -283,7 +283,8 @@ def grouped(rows: Iterable[Staged]) -> dict[Cell, list[Staged]]:
 
 def read_prices(references: Iterable[str]) -> dict[Cell, Stored]:
     prices = list(
-        Price.objects.listed().filter(product__reference__in=references)
+        Price.objects.listed()
+        .filter(product__reference__in=references)
         .select_related("product", "price_class")
         .prefetch_related("tiers")
     )

@@ -57,10 +57,6 @@ class Busy(OperatorError):
     """Another import is being taken in."""
 
 
-class NoIssuer(OperatorError):
-    """It is not clear for which issuer the file is."""
-
-
 def offer(
     recipe: Recipe,
     file: BinaryIO,
@@ -257,21 +253,6 @@ def refusal(batch: ImportBatch) -> str:
         count,
     )
     return "\n".join([text % {"count": count}, *errors[:3]])
-
-
-def issuer_for(reference: str = "") -> Issuer:
-    """The issuer with the reference, or the only one there is."""
-    if reference:
-        found = Issuer.objects.filter(reference=reference).first()
-        if not found:
-            raise NoIssuer(gettext("There is no issuer “%(reference)s”.") % {"reference": reference})
-        return found
-    issuers = list(Issuer.objects.all()[:2])
-    if not issuers:
-        raise NoIssuer(gettext("There is no issuer yet; import it first."))
-    if len(issuers) > 1:
-        raise NoIssuer(gettext("There are several issuers; state which one it is (--issuer)."))
-    return issuers[0]
 
 
 def reading_of(batch: ImportBatch) -> Reading:

@@ -16,7 +16,7 @@ from tenants.errors import OperatorError
 from tenants.import_rows import CHANGED, ERROR, NEW, UNCHANGED, Recipe
 from tenants.models import ImportBatch, ImportRow
 from tenants.tabular import DATES, DECIMALS, ENCODINGS, Declared
-from tenants.terminal import language_of_environment
+from tenants.terminal import add_issuer_argument, issuer_from, language_of_environment
 from tenants.transactions import rehearsal
 
 SHOWN, SHOWN_IN_A_REHEARSAL = 50, 2_000
@@ -40,9 +40,7 @@ class ImportCommand(BaseCommand):
             "--language", choices=[code for code, _name in settings.LANGUAGES], help="of what is printed"
         )
         if self.needs_issuer:
-            parser.add_argument(
-                "--issuer", default="", help="reference of the issuer; may be left out if there is only one"
-            )
+            add_issuer_argument(parser)
 
     def handle(self, *args: Any, file: Path, dry_run: bool, language: str | None, **options: Any) -> None:
         with (
@@ -55,7 +53,7 @@ class ImportCommand(BaseCommand):
                 raise CommandError(str(refusal)) from None
 
     def take(self, file: Path, dry_run: bool, options: dict[str, Any]) -> None:
-        issuer = staging.issuer_for(options["issuer"]) if self.needs_issuer else None
+        issuer = issuer_from(options["issuer"]) if self.needs_issuer else None
         declared = Declared(*(options[name] for name in ("encoding", "delimiter", "decimal", "dates")))
         try:
             opened = file.open("rb")

@@ -338,9 +338,9 @@ def test_which_issuer(issuer, tmp_path, capsys):
     file = tmp_path / "c.csv"
     file.write_text(f"{HEADER}\nV1;T1;SEAT;1;01.01.2026;;;;;;;;;;\n")
     second = make_issuer(reference="SECOND")
-    with pytest.raises(CommandError, match=r"^There are several issuers; state which one it is \(--issuer\)\.$"):
+    with pytest.raises(CommandError, match=r"^Name the issuer with --issuer: one of MAIN, SECOND\.$"):
         call_command("import_contracts", file, language="en")
-    with pytest.raises(CommandError, match=r"^There is no issuer “THIRD”\.$"):
+    with pytest.raises(CommandError, match=r"^Name the issuer with --issuer: one of MAIN, SECOND\.$"):
         call_command("import_contracts", file, language="en", issuer="THIRD")
     call_command("import_contracts", file, language="en", issuer="SECOND")
     assert Subscription.objects.get().issuer == second
