@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.kernel.money import places_of, rounded
+from billing.kernel.pricing import Model
 from billing.models import Charge
 from invoicing.einvoice.facts import (
     UNEXPLAINED,
@@ -148,7 +149,10 @@ def _original(lines: Sequence[LineFacts]) -> OriginalFacts | None:
 
 
 def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Section]) -> tuple[ContractFacts, ...]:
-    """Each contract's products with what was true on the invoice date; licences are those of the latest days billed."""
+    """Each contract's products with what was true on the invoice date; licences are those of the latest days billed.
+
+    What has one price whatever its quantity, such as a base fee, has no licences.
+    """
     latest: dict[tuple[str, str], date] = {}
     licences: dict[tuple[str, str, date], dict[int, Decimal]] = defaultdict(dict)
     first: dict[tuple[str, str], Line] = {}
@@ -159,7 +163,8 @@ def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Secti
         key = (line.contract, details["product"])
         first.setdefault(key, row)
         latest[key] = max(latest.get(key, line.last_day), line.last_day)
-        licences[*key, line.last_day][row.charge.item_id] = line.quantity
+        is_flat = row.charge.trace["price"]["model"] == Model.FLAT
+        licences[*key, line.last_day][row.charge.item_id] = Decimal(0) if is_flat else line.quantity
     names = {section.pk: section.name for section in sections}
     return tuple(
         ContractFacts(

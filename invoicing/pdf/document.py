@@ -392,11 +392,12 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
                 term(contract.term_months, contract.last_day, wording),
                 wording.day(contract.next_renewal_on) if contract.next_renewal_on else "–",
                 wording.day(contract.notice_by) if contract.notice_by else "–",
-                wording.quantity(contract.licences, contract.unit),
+                wording.quantity(contract.licences, contract.unit) if contract.licences else "–",
             ]
         )
-    if len({contract.unit for contract in facts.contracts}) == 1 and len(facts.contracts) > 1:
-        total = wording.quantity(sum((c.licences for c in facts.contracts), Decimal(0)), facts.contracts[0].unit)
+    licensed = [contract for contract in facts.contracts if contract.licences]
+    if len({contract.unit for contract in licensed}) == 1 and len(licensed) > 1:
+        total = wording.quantity(sum((c.licences for c in licensed), Decimal(0)), licensed[0].unit)
         grid.add([_("Total number of licences"), "", "", "", "", "", total], bold=True)
         grid.stay_with_previous()
     return paper.headed(_("Your contracts"), grid.table())

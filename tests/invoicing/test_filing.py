@@ -88,6 +88,19 @@ def test_licences_are_those_of_the_latest_days_billed():
 
 
 @pytest.mark.django_db
+def test_a_base_fee_is_no_licence(files_root):
+    issuer, tenant = builders.make_issuer(), builders.make_tenant()
+    make_contract(issuer, tenant=tenant)
+    make_contract(issuer, tenant=tenant, quantity="6")
+    make_contract(issuer, (None, "0", "49.00"), model="flat", quantity="1", tenant=tenant)
+    (invoice,) = billed(issuer)
+    (facts,) = facts_of([invoice.pk])
+    assert sorted(contract.licences for contract in facts.contracts) == [0, 6, 44]
+    text = " ".join(PdfReader(BytesIO(preview(invoice.pk))).pages[-1].extract_text().split())
+    assert "Lizenzen insgesamt 50" in text
+
+
+@pytest.mark.django_db
 def test_the_same_questions_are_asked_for_one_document_and_for_many():
     issuer = builders.make_issuer()
     for _ in range(3):
