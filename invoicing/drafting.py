@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -24,6 +26,8 @@ from tenants.models import Issuer, Tenant
 from tenants.responsibility import in_force
 
 INVOICES, SECTIONS, LINES, VAT_SHARES = (table_of(model) for model in (Invoice, Section, Line, VatShare))
+# What is neither Latin nor usual punctuation; of these the documents' font lacks some (all others it has).
+UNUSUAL = re.compile("[^\x20-\x7e\xa0-\u017f\u2010-\u2015\u2018-\u201e\u2020-\u2022\u2026\u20ac\u2122]")
 PART_OF_THE_PARENT = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEPARTMENT.value})
 
 
@@ -141,7 +145,8 @@ class Facts:
 def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft]:
     """The documents that the charges of ``proposal`` make, dated ``issue_on``; writes nothing.
 
-    Raises ``IncompleteParty``, ``SeparateEntity`` or ``NoVatRule`` naming the account that cannot be invoiced, and
+    Raises ``IncompleteParty``, ``SeparateEntity`` or ``NoVatRule`` naming the account that cannot be invoiced,
+    ``UnprintableText`` quoting what the documents' font cannot draw, and
     ``StandsOnADraft`` naming the contract of which a draft is still to be decided.
     """
     if not proposal.charges:
@@ -163,7 +168,31 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
             line = facts.line_of(facts.accounts[payer])
             collection = collections[payer] = in_force("collection", line, issuer)
         groups[recipient, payer, contract.currency, contract.po_number, collection].append(charge)
-    return [_draft(issuer, key, charges, facts, seller, issue_on) for key, charges in groups.items()]
+    drafts = [_draft(issuer, key, charges, facts, seller, issue_on) for key, charges in groups.items()]
+    for draft in drafts:
+        refuse_unprintable(draft)
+    return drafts
+
+
+def refuse_unprintable(draft: Draft) -> None:
+    """Raises ``UnprintableText``: what is issued cannot be changed, so that it can be drawn must be known before."""
+    names = [section.name for section in draft.sections]
+    texts = [draft.po_number, *names, *(line.text for line in draft.lines)]
+    records = [draft.parties, *(line.details for line in draft.lines)]
+    if UNUSUAL.search("".join([*texts, *records])):
+        from invoicing.pdf import paper  # here: the PDF makers take long to load, and are seldom asked
+
+        for text in [*texts, *(leaf for record in records for leaf in _leaves(json.loads(record)))]:
+            paper.refuse_unprintable(text)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts in a record."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
 
 
 def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:

@@ -444,3 +444,19 @@ def test_no_run_is_opened_that_charges_for_years_ahead():
     with pytest.raises(bill_run.ImplausibleDay):
         list(bill_run.rehearse(issuer, through=date(2062, 4, 1), issue_on=APRIL))
     assert not BillRun.objects.exists()
+
+
+@pytest.mark.parametrize("where", ["account", "order"])
+def test_what_cannot_be_printed_gets_no_number(where):
+    issuer = make_issuer()
+    payer = make_tenant(reference="A", name="Café 漢" if where == "account" else "Café Łódź – „5 €“")
+    make_contract(issuer, payer, po_number="漢" if where == "order" else "")
+    run = bill(issuer, FEBRUARY)
+    assert outcomes(run) == {"A": ("parked", 0, 0)}
+    assert "(U+6F22)" in run.outcomes.get().reason
+    assert documents() == []
+    Tenant.objects.update(name="Café")
+    Subscription.objects.update(po_number="")
+    review.again(run, [payer.pk])
+    bill_run.bill(run)
+    assert outcomes(run) == {"A": ("issued", 1, 1)}

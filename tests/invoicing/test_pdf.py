@@ -13,6 +13,7 @@ import pytest
 from django.utils import translation
 from pypdf import PdfReader
 
+from invoicing import drafting
 from invoicing.einvoice.facts import Collection, Kind, VatShareFacts
 from invoicing.pdf import UnprintableText, cover_note, paper, render, title_of, unprintable
 from invoicing.pdf.document import term
@@ -253,6 +254,9 @@ def test_a_character_without_a_glyph_is_refused_and_named(place):
 def test_unprintable_characters_are_known_beforehand():
     assert unprintable("Łódź, Αθήνα, Москва: 5 € – „Müller“ & ½ ™") == ""
     assert unprintable("漢字 und 漢") == "漢字"
+    usual = "".join(chr(code) for code in range(0x20, 0x3000) if not drafting.UNUSUAL.search(chr(code)))
+    assert len(usual) > 300
+    assert unprintable(usual) == ""
 
 
 def test_a_composed_and_a_decomposed_letter_look_the_same():
