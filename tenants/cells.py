@@ -24,6 +24,7 @@ DAY_PATTERNS: dict[str, re.Pattern[str]] = {
 }
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 WHOLE = re.compile(r"-?[0-9]+")
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet takes for a formula, also behind an apostrophe of ours
 NEUTRALISED = re.compile(r"'+[=+\-@]")  # our exports put an apostrophe before what a spreadsheet takes for a formula
 BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 DAMAGED = "\ufffd"
@@ -184,6 +185,11 @@ def cleaned(cell: str) -> str:
             if character == DAMAGED:
                 raise CellError(gettext("contains a character that was damaged before the file was made (U+FFFD)"))
     return text[1:] if text[:1] == "'" and NEUTRALISED.match(text) else text
+
+
+def neutralised(text: str) -> str:
+    """A text that no spreadsheet computes; the imports take the apostrophe away again (``cleaned``)."""
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def shown(cell: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -28,6 +27,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 from tenants import import_rows, staging
 from tenants.admin.base import is_key, refusal_of
 from tenants.admin.figures import number
+from tenants.cells import neutralised
 from tenants.errors import OperatorError
 from tenants.import_rows import CHANGED, ERROR, NEW, UNCHANGED, Recipe, as_text
 from tenants.models import Activity, ImportBatch, ImportRow, Issuer
@@ -35,16 +35,10 @@ from tenants.tabular import ENCODINGS, Declared
 from tenants.transactions import wake
 
 AT_ONCE = 5_000  # rows that a page waits for; longer files are a worker's
-FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet takes for a formula, also behind an apostrophe of ours
 AS_THE_FILE_SAYS = ("", _("as the file says"))
 
 
 # --- export ---
-
-
-def neutralised(text: str) -> str:
-    """A text that no spreadsheet computes; the imports take the apostrophe away again."""
-    return f"'{text}" if FORMULA.match(text) else text
 
 
 class ExcelCSV(base_formats.CSV):

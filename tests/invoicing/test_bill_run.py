@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
@@ -460,3 +461,14 @@ def test_what_cannot_be_printed_gets_no_number(where):
     review.again(run, [payer.pk])
     bill_run.bill(run)
     assert outcomes(run) == {"A": ("issued", 1, 1)}
+
+
+def test_exports_hold_no_formulas(capsys):
+    issuer = make_issuer()
+    contract = make_contract(issuer, make_tenant(reference="=A"), reference="+V", po_number="@SUM(1)")
+    bill(issuer, FEBRUARY)
+    call_command("export_invoices", issued_on=FEBRUARY)
+    call_command("export_charges", through=FEBRUARY)
+    _head, document, _head, charge = capsys.readouterr().out.splitlines()
+    assert document == "'=A;'=A;EUR;'@SUM(1);invoice;1;1;S;100.00;19.00;119.00"
+    assert charge == f"'{contract.reference};2026-02-01;2026-03-01;100.00"

@@ -14,8 +14,7 @@ from django.utils import translation
 from billing import tasks as billing_tasks
 from billing.models import Subscription
 from tenants import staging, tasks
-from tenants.admin.sheets import neutralised
-from tenants.cells import cleaned
+from tenants.cells import cleaned, neutralised
 from tenants.models import Activity, ImportBatch, Tenant
 from tests.builders import make_issuer, make_item, make_price, make_price_class, make_product, make_tenant
 

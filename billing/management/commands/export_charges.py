@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from billing.kernel.money import places_of, rounded
 from billing.models import Charge
+from tenants.cells import neutralised
 
 
 class Command(BaseCommand):
@@ -32,4 +33,4 @@ class Command(BaseCommand):
             .values_list("item__subscription__reference", "starts_on", "ends_before", "net", "currency")
         )
         for contract, starts_on, ends_before, net, currency in charges.iterator(chunk_size=2000):
-            out.writerow([contract, starts_on, ends_before, rounded(net, places_of(currency))])
+            out.writerow([neutralised(contract), starts_on, ends_before, rounded(net, places_of(currency))])

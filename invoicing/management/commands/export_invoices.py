@@ -12,6 +12,7 @@ from django.db.models import Count
 
 from billing.kernel.money import places_of, rounded
 from invoicing.models import Invoice
+from tenants.cells import neutralised
 
 COLUMNS = "recipient payer currency po_number collection contracts lines vat_case net vat gross".split()
 
@@ -47,4 +48,5 @@ class Command(BaseCommand):
         )
         for *head, net, vat, gross in documents.iterator(chunk_size=2000):
             places = places_of(str(head[2]))
-            out.writerow([*head, *(rounded(amount, places) for amount in (net, vat, gross))])
+            texts = [neutralised(value) if isinstance(value, str) else value for value in head]
+            out.writerow([*texts, *(rounded(amount, places) for amount in (net, vat, gross))])
