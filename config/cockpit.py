@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Model, Q, Sum
+from django.db.models import Count, Model, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -25,13 +26,16 @@ from billing import charging
 from billing.kernel.schedule import Timing
 from billing.kernel.term import term_on
 from billing.models import Item, Product, Subscription
+from invoicing import delivery, pdf
 from invoicing.admin.documents import STATE_COLOURS
 from invoicing.admin.ledger import with_open_amount
 from invoicing.models import BillRun, Invoice, OpenItem, Outcome
+from payments import dunning as dunning_letters
 from payments.models import DunningBlock, Letter
 from tenants.admin import figures
 from tenants.admin.accounts import STATUS_COLOURS, settings_table
-from tenants.admin.activities import ACTION_COLOURS, ACTIONS, changes, models_by_table, shortened
+from tenants.admin.activities import ACTION_COLOURS, ACTIONS, changes, keys_in, record_name, subject
+from tenants.admin.names import names_of
 from tenants.errors import OperatorError
 from tenants.models import Activity, Intent, Issuer, Message, Tenant
 
@@ -66,6 +70,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         cards.append(overdue_card(today))
     if user.has_perm("tenants.view_message"):
         cards.append(messages_card())
+    cards += stuck_cards(user, today)
     context |= {
         "title": gettext("Overview"),
         "cards": cards,
@@ -167,17 +172,68 @@ def messages_card() -> Card:
         "failed": counts.get(Intent.State.PARKED, 0),
         "unknown": counts.get(Intent.State.UNKNOWN, 0),
     }
-    state = Intent.State.UNKNOWN if counts.get(Intent.State.UNKNOWN) else Intent.State.PARKED
     return Card(
         gettext("Messages in trouble"),
         figures.number(count),
         note if count else gettext("everything was sent"),
-        f"{reverse('admin:tenants_message_changelist')}?state__exact={state.value}"
+        f"{reverse('admin:tenants_message_changelist')}?{urlencode([('state__exact', state) for state in troubled])}"
         if count
         else reverse("admin:tenants_message_changelist"),
         "act" if count else "ok",
         "mark_email_unread",
     )
+
+
+def stuck_cards(user: Any, today: date) -> list[Card]:
+    """What is made out but does not reach anybody, each with its list; nothing where all is well."""
+    cards = []
+    now = timezone.now()
+    kinds: list[tuple[str, str, str, str, QuerySet[Any], str, str, str]] = [
+        (
+            "invoicing.view_invoice",
+            "admin:invoicing_invoice_changelist",
+            "missing",
+            "act",
+            pdf.overdue(now),
+            gettext("Documents without a PDF"),
+            gettext("issued, but neither printed nor sent"),
+            "picture_as_pdf",
+        ),
+        (
+            "invoicing.view_invoice",
+            "admin:invoicing_invoice_changelist",
+            "no_address",
+            "act",
+            delivery.without_address(),
+            gettext("Documents without an address"),
+            gettext("nobody to send them to by e-mail"),
+            "contact_mail",
+        ),
+        (
+            "payments.view_letter",
+            "admin:payments_letter_changelist",
+            "missing",
+            "act",
+            dunning_letters.overdue(now),
+            gettext("Reminder letters without a PDF"),
+            gettext("neither printed nor sent"),
+            "picture_as_pdf",
+        ),
+        (
+            "payments.view_letter",
+            "admin:payments_letter_changelist",
+            "to_post",
+            "look",
+            dunning_letters.to_post(today),
+            gettext("Reminder letters to post"),
+            gettext("without an e-mail address, of the last 30 days"),
+            "local_post_office",
+        ),
+    ]
+    for right, page, choice, tone, records, title, note, icon in kinds:
+        if user.has_perm(right) and (count := records.count()):
+            cards.append(Card(title, figures.number(count), note, f"{reverse(page)}?paper={choice}", tone, icon))
+    return cards
 
 
 def last_runs() -> list[dict[str, Any]]:
@@ -466,21 +522,21 @@ def activities(tenant: Tenant) -> list[dict[str, Any]]:
     """What was last done to the account, its contacts and its contracts."""
     contracts_of = list(tenant.subscriptions.values_list("pk", flat=True)[:MANY_CONTRACTS])
     contacts_of = list(tenant.contacts.values_list("pk", flat=True))
-    found: Iterable[Activity] = Activity.objects.filter(
+    found = Activity.objects.filter(
         Q(table="tenants_tenant", row=tenant.pk)
         | Q(table="tenants_contact", row__in=contacts_of)
         | Q(table="billing_subscription", row__in=contracts_of)
     )[:12]
+    names = names_of(key for activity in found for key in keys_in(activity))
     return [
         {
             "at": activity.at,
             "actor": activity.actor or activity.channel,
-            "what": models_by_table()[activity.table]._meta.verbose_name,
+            "what": record_name(activity),
+            "which": subject(activity, names) if activity.table != "tenants_tenant" else "",
             "action": dict(ACTIONS).get(activity.action, activity.action),
             "colour": ACTION_COLOURS.get(activity.action, ""),
-            "changes": [
-                f"{name}: {shortened(before)} → {shortened(after)}" for name, before, after in changes(activity)[:3]
-            ]
+            "changes": [change.summed_up("update") for change in changes(activity, names)[:3]]
             if activity.action == "update"
             else [],
             "reason": activity.reason,

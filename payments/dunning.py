@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -32,6 +32,7 @@ from tenants.transactions import lock_payers, wake
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = timedelta(minutes=10)  # after which a letter without a file is no longer just waiting for a worker
 CHUNK = 500  # payers of one transaction
 DEFAULT_LEVELS: Final = (Level(0, 3, 7), Level(1, 10, 7), Level(2, 10, 7), Level(3, 10, 10))
 
@@ -237,6 +238,16 @@ def unwritten() -> QuerySet[Letter]:
 def without_address() -> QuerySet[Letter]:
     """Letters that went to nobody by mail, because the payer has no address: to be printed and posted."""
     return Letter.objects.exclude(file=None).filter(~Exists(LetterDelivery.objects.filter(letter=OuterRef("pk"))))
+
+
+def overdue(now: datetime) -> QuerySet[Letter]:
+    """Letters that should have had their file by ``now``: something is in the way, and somebody has to look."""
+    return unwritten().filter(run__started_at__lt=now - PATIENCE)
+
+
+def to_post(today: date) -> QuerySet[Letter]:
+    """Letters without an address that are new enough to be worth the post."""
+    return without_address().filter(sent_on__gt=today - timedelta(days=30))
 
 
 def write_letters(*, limit: int, on_each: Callable[[], None] | None = None) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +22,6 @@ from tenants.admin.base import RecordAdmin
 @admin.register(Charge)
 class ChargeAdmin(RecordAdmin):
     list_display = ["service", "contract", "product", "account", "sort", "quantity_shown", "net_shown"]
-    list_select_related = ["item__subscription__tenant", "item__product"]
     list_filter = [("kind", ChoicesDropdownFilter), ("starts_on", RangeDateFilter)]
     search_fields = ["item__subscription__reference__startswith"]
     search_accounts = ("item__subscription__tenant",)
@@ -41,6 +42,10 @@ class ChargeAdmin(RecordAdmin):
         "net_shown",
         "explanation",
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
+        """With what names it."""
+        return super().get_queryset(request).select_related("item__subscription__tenant", "item__product")
 
     @display(description=_("service period"), ordering="starts_on")
     def service(self, charge: Charge) -> str:

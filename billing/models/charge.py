@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from billing.models.subscription import Item
 from tenants.models.columns import amount, below_infinity, days, fits_currency, same
+
+DAY = timedelta(days=1)
 
 
 class ChargeQuerySet(models.QuerySet["Charge"]):
@@ -90,4 +95,5 @@ class Charge(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.item_id} {self.starts_on}"
+        first, last = (date_format(day, "SHORT_DATE_FORMAT") for day in (self.starts_on, self.ends_before - DAY))
+        return f"{self.item.subscription} {self.item.product} {first} – {last}"

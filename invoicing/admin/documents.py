@@ -13,21 +13,23 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from billing.explanation import explain
-from invoicing import pdf, review
+from invoicing import delivery, pdf, review
 from invoicing.models import Delivery, DocumentFile, Invoice, Line, VatShare
 from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
 from tenants.admin import figures
 from tenants.admin.activities import intent_badge
 from tenants.admin.base import RecordAdmin, RecordInline, is_key
+from tenants.errors import OperatorError
 
 STATE_COLOURS = {
     Invoice.State.DRAFT: "info",
@@ -130,12 +132,39 @@ def why_parked(request: HttpRequest) -> str:
     }
 
 
+class StateFilter(ChoicesDropdownFilter):
+    """What was closed without becoming a document is shown, and counted, only if asked for."""
+
+    all_option = ("", _("all but what was closed without a document"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        return super().queryset(request, queryset) if self.value() else queryset.exclude(state=Invoice.State.CLOSED)
+
+
+class PaperFilter(DropdownFilter):
+    """What is in the way of a document that is issued, but does not reach its recipient."""
+
+    title = _("PDF and mail")
+    parameter_name = "paper"
+
+    def lookups(self, request: Any, model_admin: Any) -> Any:
+        return [("missing", _("issued, but no PDF could be made")), ("no_address", _("no e-mail address to send to"))]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        if self.value() == "missing":
+            return queryset.filter(pk__in=pdf.overdue(timezone.now()).values("pk"))
+        if self.value() == "no_address":
+            return queryset.filter(pk__in=delivery.without_address().values("pk"))
+        return queryset
+
+
 @admin.register(Invoice)
 class InvoiceAdmin(RecordAdmin):
     list_display = ["shown_number", "issued_on", "payer", "sort", "progress", "due_on", "net_shown", "gross_shown"]
     list_select_related = ["payer"]
     list_filter = [
-        ("state", ChoicesDropdownFilter),
+        ("state", StateFilter),
+        PaperFilter,
         ("kind", ChoicesDropdownFilter),
         ("vat_case", ChoicesDropdownFilter),
         ("issuer", RelatedDropdownFilter),
@@ -238,11 +267,7 @@ class InvoiceAdmin(RecordAdmin):
         if kept is not None:
             content = files.read(kept.file)
         elif invoice.state == Invoice.State.ISSUED:
-            self.message_user(
-                request,
-                gettext("The file of this document is still being made. Try again in a moment."),
-                messages.WARNING,
-            )
+            self.message_user(request, why_no_file(invoice), messages.WARNING)
             return HttpResponseRedirect(reverse("admin:invoicing_invoice_change", args=[object_id]))
         else:
             content = pdf.preview(invoice.pk)
@@ -251,6 +276,15 @@ class InvoiceAdmin(RecordAdmin):
         response["Content-Disposition"] = f'inline; filename="{name}"'
         response["Cache-Control"] = "no-store"
         return response
+
+
+def why_no_file(invoice: Invoice) -> str:
+    """Why an issued document has no PDF: what of the document itself is in the way, else that it takes time."""
+    try:
+        pdf.preview(invoice.pk)
+    except OperatorError as refusal:
+        return str(refusal)
+    return gettext("The file of this document is still being made. Try again in a moment.")
 
 
 def summary_of(invoice: Invoice) -> dict[str, Any]:

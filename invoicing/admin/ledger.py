@@ -38,11 +38,21 @@ def with_open_amount(items: QuerySet[OpenItem]) -> QuerySet[OpenItem]:
 
 
 class OpenFilter(DropdownFilter):
+    """What is open, unless something else is asked for; a search looks through all."""
+
     title = _("state")
     parameter_name = "state"
+    all_option = None
+
+    def __init__(self, request: HttpRequest, *arguments: Any) -> None:
+        super().__init__(request, *arguments)
+        self.otherwise = "all" if request.GET.get("q") else "open"
+
+    def value(self) -> str:
+        return super().value() or self.otherwise
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        return [("open", _("open")), ("overdue", _("overdue")), ("settled", _("settled"))]
+        return [("open", _("open")), ("overdue", _("overdue")), ("settled", _("settled")), ("all", _("all"))]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         if self.value() == "open":
@@ -75,8 +85,10 @@ class OpenItemAdmin(RecordAdmin):
         """The list, headed by the sums of what it leaves; not where it leaves so much that summing takes long."""
         response = super().changelist_view(request, extra_context)
         shown = getattr(response, "context_data", None) or {}
-        if "cl" in shown and not shown["cl"].paginator.is_capped:
-            shown["sums"] = open_sums(shown["cl"].queryset, timezone.localdate())
+        if "cl" in shown:
+            shown["states"] = state_chips(shown["cl"])
+            if not shown["cl"].paginator.is_capped:
+                shown["sums"] = open_sums(shown["cl"].queryset, timezone.localdate())
         return response
 
     @display(description=_("document"))
@@ -130,6 +142,15 @@ class OpenItemAdmin(RecordAdmin):
         )
 
 
+def state_chips(changes: Any) -> list[tuple[str, str, bool]]:
+    """The choices of the filter by state: address, label, and whether it is chosen."""
+    chosen = next(spec for spec in changes.filter_specs if isinstance(spec, OpenFilter))
+    return [
+        (changes.get_query_string({"state": value}, ["p"]), str(label), value == chosen.value())
+        for value, label in chosen.lookup_choices
+    ]
+
+
 def open_sums(items: QuerySet[Any], today: date) -> list[dict[str, str]]:
     """Per currency: how many of the items are open, their sum, and how much of it is overdue."""
     is_late = Q(open_amount__gt=0, due_on__lt=today)
@@ -181,16 +202,16 @@ def side(posting: Posting, sign: int) -> SafeString:
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(RecordAdmin):
-    list_display = ["id", "booked_on", "kind", "document", "issuer", "total"]
-    list_select_related = ["issuer", "invoice"]
+    list_display = ["document", "booked_on", "kind", "issuer", "total"]
     list_filter = [("kind", ChoicesDropdownFilter), ("issuer", RelatedDropdownFilter), ("booked_on", RangeDateFilter)]
     search_fields = ["invoice__number__startswith"]
-    sortable_by = ["id"]
+    sortable_by = ()
     inlines = [PostingInline]
     fields = [("booked_on", "kind"), ("document", "issuer"), "created_at"]
     readonly_fields = ["document"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JournalEntry]:
+        """With what names it, and its sum."""
         debits = (
             Posting.objects.filter(entry=OuterRef("pk"), amount__gt=0)
             .order_by()
@@ -202,6 +223,7 @@ class JournalEntryAdmin(RecordAdmin):
         return (
             super()
             .get_queryset(request)
+            .select_related("issuer", "invoice")
             .annotate(debits=Subquery(debits, output_field=DecimalField()), code=Subquery(currency))
         )
 

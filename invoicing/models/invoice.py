@@ -88,8 +88,8 @@ class Invoice(models.Model):
     objects = InvoiceQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("invoice")
-        verbose_name_plural = _("invoices")
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
         ordering = ["-id"]
         permissions = [
             ("release_invoice", _("Can release and hold drafts")),
@@ -136,7 +136,7 @@ class Invoice(models.Model):
 class Section(models.Model):
     """The part of a consolidated document that concerns one account."""
 
-    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="sections", verbose_name=_("invoice"))
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="sections", verbose_name=_("document"))
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+", verbose_name=_("account"))
     position = models.PositiveIntegerField(_("position"))
     name = models.CharField(_("name"), max_length=200)
@@ -159,7 +159,7 @@ class Section(models.Model):
 class Line(models.Model):
     """One charge as printed. ``details`` holds what was true when it arose (``invoicing.drafting.line_details``)."""
 
-    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", verbose_name=_("invoice"))
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", verbose_name=_("document"))
     section = models.ForeignKey(
         Section, models.CASCADE, null=True, blank=True, related_name="lines", verbose_name=_("section")
     )
@@ -194,7 +194,7 @@ class Line(models.Model):
 class VatShare(models.Model):
     """VAT of one category and rate on a document: rounded once on the sum of its lines (EN 16931 BR-CO-17)."""
 
-    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="vat_shares", verbose_name=_("invoice"))
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="vat_shares", verbose_name=_("document"))
     vat_case = models.CharField(_("VAT case"), max_length=2, choices=Invoice.VatCase)
     vat_rate = models.DecimalField(_("VAT rate"), max_digits=6, decimal_places=3)
     currency = models.CharField(_("currency"), max_length=3)
@@ -220,7 +220,7 @@ class DocumentFile(models.Model):
     class Kind(models.TextChoices):
         PDF = "pdf", "PDF"
 
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="files", verbose_name=_("invoice"))
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="files", verbose_name=_("document"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     file = models.OneToOneField(File, models.PROTECT, related_name="+", verbose_name=_("file"))
 
@@ -240,7 +240,7 @@ class Delivery(models.Model):
         EMAIL = "email", _("e-mail")
         NONE = "none", _("not sent: the account does not want it")
 
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", verbose_name=_("invoice"))
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", verbose_name=_("document"))
     recipient = models.EmailField(_("recipient"), blank=True)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.EMAIL)
     message = models.OneToOneField(

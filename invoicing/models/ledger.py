@@ -31,7 +31,7 @@ class LedgerAccount(models.Model):
 class OpenItem(models.Model):
     """What one document leaves to be paid. What is still open is the sum of the postings that name it."""
 
-    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="open_item", verbose_name=_("invoice"))
+    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="open_item", verbose_name=_("document"))
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="open_items", verbose_name=_("payer"))
     due_on = models.DateField(_("due"))
     currency = models.CharField(_("currency"), max_length=3)
@@ -57,7 +57,7 @@ class JournalEntry(models.Model):
     kind = models.CharField(_("kind"), max_length=15, choices=Kind)
     booked_on = models.DateField(_("booked on"))
     invoice = models.ForeignKey(
-        Invoice, models.PROTECT, null=True, blank=True, related_name="entries", verbose_name=_("invoice")
+        Invoice, models.PROTECT, null=True, blank=True, related_name="entries", verbose_name=_("document")
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now())
 
@@ -72,7 +72,7 @@ class JournalEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return f"{self.get_kind_display()} {self.invoice or self.pk}"
 
 
 class Posting(models.Model):

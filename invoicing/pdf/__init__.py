@@ -2,13 +2,14 @@
 
 from invoicing.einvoice.reading import facts_of
 from invoicing.pdf.document import cover_note, render, title_of
-from invoicing.pdf.filing import preview, render_document, render_pending
+from invoicing.pdf.filing import overdue, preview, render_document, render_pending
 from invoicing.pdf.paper import UnprintableText, unprintable
 
 __all__ = [
     "UnprintableText",
     "cover_note",
     "facts_of",
+    "overdue",
     "preview",
     "render",
     "render_document",

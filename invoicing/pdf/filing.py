@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.einvoice.reading import facts_of
-from invoicing.models import DocumentFile, Invoice
+from invoicing.models import DocumentFile, Invoice, JournalEntry
 from invoicing.models.invoice import InvoiceQuerySet
 from invoicing.pdf.document import render
 from tenants import files
@@ -19,6 +21,7 @@ from tenants.models import File
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = timedelta(minutes=10)  # after which a document without a PDF is no longer just waiting for a worker
 CHUNK = 20  # documents of one transaction: what a killed worker has to do again
 
 
@@ -56,6 +59,14 @@ def render_pending(limit: int) -> int:
             for invoice, facts in zip(claimed, facts_of([invoice.pk for invoice in claimed]), strict=True):
                 made += made_or_logged(invoice, facts)
     return made
+
+
+def overdue(now: datetime) -> InvoiceQuerySet:
+    """Issued documents that should have had their PDF by ``now``: something is in the way, and somebody has to look."""
+    booked = JournalEntry.objects.filter(
+        invoice=OuterRef("pk"), kind=JournalEntry.Kind.ISSUE, created_at__lt=now - PATIENCE
+    )
+    return Invoice.objects.issued().unprinted().filter(Exists(booked))
 
 
 def pending() -> InvoiceQuerySet:

@@ -220,11 +220,28 @@ class LevelFilter(DropdownFilter):
         return queryset.filter(level=level) if level else queryset
 
 
+class PaperFilter(DropdownFilter):
+    """Letters that did not go out by mail."""
+
+    title = _("PDF and mail")
+    parameter_name = "paper"
+
+    def lookups(self, request: Any, model_admin: Any) -> Any:
+        return [("missing", _("no PDF could be made")), ("to_post", _("no e-mail address, of the last 30 days"))]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        if self.value() == "missing":
+            return queryset.filter(pk__in=dunning.overdue(timezone.now()).values("pk"))
+        if self.value() == "to_post":
+            return queryset.filter(pk__in=dunning.to_post(timezone.localdate()).values("pk"))
+        return queryset
+
+
 @admin.register(Letter)
 class LetterAdmin(RecordAdmin):
     list_display = ["sent_on", "payer", "stage", "total_shown", "pay_by", "pdf"]
     list_select_related = ["payer"]
-    list_filter = [LevelFilter]
+    list_filter = [LevelFilter, PaperFilter]
     search_fields = ["payer__reference__startswith"]
     search_accounts = ("payer",)
     search_help_text = _("Account")

@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from tenants import staging
 from tenants.admin import figures
 from tenants.admin.activities import shortened, shown_value
-from tenants.admin.base import RecordAdmin
+from tenants.admin.base import RecordAdmin, is_key
 from tenants.models import ImportBatch, ImportRow
 
 BATCH_COLOURS = {
@@ -56,12 +57,23 @@ class ImportBatchAdmin(RecordAdmin):
     list_before_template = "tenants/admin/import_ways.html"
     fieldsets = [
         (None, {"fields": [("file_name", "kind", "progress"), ("counted", "skip_bad"), "refusal"]}),
-        (_("Read as"), {"fields": ["read_as", ("created_by", "created_at", "applied_at"), "sha256"]}),
+        (None, {"fields": ["read_as", ("created_by", "created_at", "applied_at"), "sha256"]}),
     ]
     readonly_fields = ["progress", "counted", "read_as"]
+    change_form_outer_before_template = "tenants/admin/import_tools.html"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
         return super().changelist_view(request, (extra_context or {}) | {"import_ways": import_ways(request)})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponseBase:
+        """With the way to the page on which the file is compared and taken in, for who may import."""
+        kind = ImportBatch.objects.filter(pk=int(object_id)).values_list("kind", flat=True) if is_key(object_id) else ()
+        page = next((IMPORT_PAGES[ImportBatch.Kind(found)] for found in kind), "")
+        may_import = page and request.user.has_perm("{}.import_{}".format(*page.split("_")))
+        way = reverse(f"admin:{page}_import_batch", args=[object_id]) if may_import else ""
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | {"import_page": way})
 
     @display(description=_("state"), ordering="state")
     def progress(self, batch: ImportBatch) -> SafeString:
@@ -74,8 +86,12 @@ class ImportBatchAdmin(RecordAdmin):
         return ", ".join(f"{figures.number(count)} {name}" for count, name in counts if count) or figures.EMPTY
 
     @display(description=_("read as"))
-    def read_as(self, batch: ImportBatch) -> SafeString:
-        return format_html_join("", "{}: {}<br>", ((name, shown_value(value)) for name, value in batch.reading.items()))
+    def read_as(self, batch: ImportBatch) -> str:
+        if not batch.reading:
+            return figures.EMPTY
+        unknown = batch.reading.get("unknown_columns")
+        left_out = [f"{gettext('Columns that are not known and not read:')} {', '.join(unknown)}"] if unknown else []
+        return "; ".join([staging.reading_of(batch).described(), *left_out])
 
 
 @admin.register(ImportRow)

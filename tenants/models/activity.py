@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 
@@ -25,4 +27,5 @@ class Activity(models.Model):
         indexes = [models.Index(fields=["table", "row"], name="activity_of_row")]
 
     def __str__(self) -> str:
-        return f"{self.table} {self.row} {self.action}"
+        at = date_format(timezone.localtime(self.at), "SHORT_DATETIME_FORMAT")
+        return f"{at} {self.actor}".strip()
