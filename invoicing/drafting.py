@@ -17,64 +17,23 @@ from django.utils.translation import gettext_lazy as _
 from billing.charging import Contract, Proposal, Proposed
 from billing.kernel.money import places_of
 from billing.kernel.term import term_on
+from invoicing import parties
 from invoicing.kernel import content, vat
 from invoicing.kernel.totals import Totals, totals
 from invoicing.models import Invoice, Line, Section, VatShare
+from invoicing.parties import Account, Accounts
 from tenants.copying import copy_rows, new_keys, table_of
 from tenants.errors import OperatorError
-from tenants.models import Issuer, Tenant
+from tenants.models import Issuer
 from tenants.responsibility import in_force
 
 INVOICES, SECTIONS, LINES, VAT_SHARES = (table_of(model) for model in (Invoice, Section, Line, VatShare))
 # What is neither Latin nor usual punctuation; of these the documents' font lacks some (all others it has).
 UNUSUAL = re.compile("[^\x20-\x7e\xa0-\u017f\u2010-\u2015\u2018-\u201e\u2020-\u2022\u2026\u20ac\u2122]")
-PART_OF_THE_PARENT = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEPARTMENT.value})
-
-
-class IncompleteParty(OperatorError):
-    """Something the law wants on an invoice is missing (§ 14 (4) UStG)."""
-
-
-class SeparateEntity(OperatorError):
-    """An account that is a customer in its own right cannot be put on somebody else's invoice."""
 
 
 class StandsOnADraft(OperatorError):
     """What is to be taken back was never issued: a correction could not name its document."""
-
-
-class NoVatRule(OperatorError):
-    """The VAT treatment of a document is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A tenant as drafting reads it; the fields are those of ``Tenant``."""
-
-    id: int
-    reference: str
-    name: str
-    kind: str
-    parent_id: int | None
-    contracting_party_id: int | None
-    invoice_to_id: int | None
-    pay_by_id: int | None
-    street: str
-    postcode: str
-    city: str
-    country: str
-    vat_id: str
-    vat_id_valid: bool
-    language: str
-    currency: str
-    price_class: int | None
-    collection: str
-    payment_days: int | None
-    auto_mail: bool | None
-    time_zone: str
-    project_code: str
-    tree_id: int
-    lft: int
 
 
 @dataclass(slots=True)
@@ -125,21 +84,12 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Facts:
+class Facts(Accounts):
     """What the documents of a chunk need beyond their charges."""
 
-    accounts: dict[int, Account]
-    vat_checks: dict[int, tuple[str, str, bool]]
     products: dict[int, tuple[str, str, str, str, str]] = field(default_factory=dict)
     discounts: dict[str, tuple[str, str]] = field(default_factory=dict)
     originals: dict[int, dict[str, str]] = field(default_factory=dict)
-
-    def line_of(self, account: Account) -> list[Account]:
-        """The account and its ancestors, nearest first."""
-        line = [account]
-        while line[-1].parent_id is not None:
-            line.append(self.accounts[line[-1].parent_id])
-        return line
 
 
 def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft]:
@@ -151,9 +101,9 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
     """
     if not proposal.charges:
         return []
-    check_issuer(issuer)
+    parties.check_issuer(issuer)
     facts = _facts_for(proposal.charges)
-    seller = seller_of(issuer)
+    seller = parties.seller_of(issuer)
     groups: dict[tuple[int, int, str, str, str], list[Proposed]] = defaultdict(list)
     collections: dict[int, str] = {}
     for charge in proposal.charges:
@@ -162,7 +112,7 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
         recipient = account.invoice_to_id or account.id
         payer = account.pay_by_id or account.id
         if recipient != account.id:
-            check_may_share(account, facts.accounts[recipient], facts)
+            parties.check_may_share(account, facts.accounts[recipient], facts)
         collection = collections.get(payer)
         if collection is None:
             line = facts.line_of(facts.accounts[payer])
@@ -315,20 +265,20 @@ def _draft(
 ) -> Draft:
     recipient, payer = facts.accounts[key[0]], facts.accounts[key[1]]
     currency, po_number, collection = key[2:]
-    case = case_of(issuer, recipient)
+    case = parties.case_of(issuer, recipient)
     language = in_force("language", facts.line_of(recipient), issuer)
     charges.sort(key=_printed_order(facts))
     sections = _sections(charges, recipient, facts)
     place = {section.tenant: position for position, section in enumerate(sections, 1)}
-    known: dict[int, dict[str, Any]] = {}
-    details: dict[int, str] = {}
+    contracts: dict[int, dict[str, Any]] = {}
+    known: dict[int, str] = {}
     lines = []
     for charge in charges:
         name_de, name_en, unit, tax_category, _reference = facts.products[charge.position.product]
         try:
             rate = vat.rate_of(case, tax_category, charge.due.period.end - timedelta(days=1))
         except ValueError as error:
-            raise NoVatRule(str(error)) from error
+            raise parties.NoVatRule(str(error)) from error
         lines.append(
             DraftLine(
                 charge,
@@ -336,7 +286,7 @@ def _draft(
                 name_de if language == "de" else name_en,
                 unit,
                 rate,
-                _details(charge, facts, known, details, language, issue_on),
+                _details(charge, facts, contracts, known, language, issue_on),
             )
         )
     total = totals([(case, line.rate, line.charge.due.net) for line in lines], places_of(currency))
@@ -353,7 +303,7 @@ def _draft(
         po_number=po_number,
         case=case,
         totals=total,
-        parties=parties_of(seller, recipient, payer, facts, case),
+        parties=parties.parties_of(seller, recipient, payer, facts, case),
         sections=sections,
         lines=lines,
     )
@@ -431,112 +381,6 @@ def contract_details(contract: Contract, on: date) -> dict[str, Any]:
     return details
 
 
-def case_of(issuer: Issuer, recipient: Account) -> vat.Case:
-    try:
-        return vat.case_of(
-            issuer.country, recipient.country, buyer_vat_id_is_valid=bool(recipient.vat_id) and recipient.vat_id_valid
-        )
-    except ValueError as error:
-        raise NoVatRule(
-            _("%(issuer)s: no VAT rules are known for an issuer in %(country)s.")
-            % {"issuer": issuer.reference, "country": issuer.country}
-        ) from error
-
-
-def check_may_share(account: Account, recipient: Account, facts: Facts) -> None:
-    """Only parts of one legal entity are invoiced together, and a reseller for those it resells to."""
-    entity, resellers = account, {account.contracting_party_id}
-    for entity in facts.line_of(account):
-        resellers.add(entity.contracting_party_id)
-        if entity.kind not in PART_OF_THE_PARENT:
-            break
-    theirs = next((a for a in facts.line_of(recipient) if a.kind not in PART_OF_THE_PARENT), recipient)
-    if entity.id != theirs.id and not resellers & {recipient.id, theirs.id}:
-        raise SeparateEntity(
-            _(
-                "%(account)s is a customer in its own right: it cannot be invoiced to %(recipient)s unless that is"
-                " its contracting party."
-            )
-            % {"account": account.reference, "recipient": recipient.reference}
-        )
-
-
-def check_issuer(issuer: Issuer) -> None:
-    missing = [
-        str(issuer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
-        for name in ("name", "street", "postcode", "city", "country")
-        if not getattr(issuer, name)
-    ]
-    if missing:
-        raise IncompleteParty(
-            _("Issuer %(issuer)s: %(fields)s missing; an invoice needs it (§ 14 (4) UStG).")
-            % {"issuer": issuer.reference, "fields": ", ".join(missing)}
-        )
-
-
-def seller_of(issuer: Issuer) -> dict[str, str]:
-    """The issuer as documents keep it."""
-    return {
-        name: getattr(issuer, name)
-        for name in (
-            "reference",
-            "name",
-            "street",
-            "postcode",
-            "city",
-            "country",
-            "vat_id",
-            "tax_number",
-            "register_entry",
-            "managing_directors",
-            "email",
-            "phone",
-            "contact",
-            "iban",
-            "bic",
-        )
-        if getattr(issuer, name)
-    }
-
-
-def party_of(account: Account) -> dict[str, str]:
-    """An account as documents keep it. Raises ``IncompleteParty`` naming what an invoice needs and it lacks."""
-    missing = [name for name in ("name", "street", "postcode", "city", "country") if not getattr(account, name)]
-    if missing:
-        raise IncompleteParty(
-            _("%(account)s: %(fields)s missing; an invoice needs it (§ 14 (4) UStG).")
-            % {
-                "account": account.reference,
-                "fields": ", ".join(str(Tenant._meta.get_field(name).verbose_name) for name in missing),
-            }
-        )
-    party = {
-        "reference": account.reference,
-        "name": account.name,
-        "street": account.street,
-        "postcode": account.postcode,
-        "city": account.city,
-        "country": account.country,
-    }
-    if account.vat_id:
-        party["vat_id"] = account.vat_id
-    if account.project_code:
-        party["project_code"] = account.project_code
-    return party
-
-
-def parties_of(seller: dict[str, str], recipient: Account, payer: Account, facts: Facts, case: vat.Case) -> str:
-    """Seller, buyer, payer where it differs, and the VAT check relied on, in canonical JSON."""
-    parties: dict[str, Any] = {"seller": seller, "buyer": party_of(recipient)}
-    if payer.id != recipient.id:
-        parties["payer"] = party_of(payer)
-    if case is vat.Case.REVERSE_CHARGE or (recipient.vat_id and not recipient.vat_id_valid):
-        check = facts.vat_checks.get(recipient.id)
-        if check is not None:
-            parties["vat_check"] = {"method": check[0], "on": check[1], "valid": check[2]}
-    return content.canonical_json(parties)
-
-
 def _content_hash(draft: Draft) -> str:
     total, case = draft.totals, draft.case.value
     return content.content_hash(
@@ -576,7 +420,8 @@ def _content_hash(draft: Draft) -> str:
 
 
 def _facts_for(charges: Sequence[Proposed]) -> Facts:
-    facts = read_facts({charge.position.contract.tenant for charge in charges})
+    known = parties.read_accounts({charge.position.contract.tenant for charge in charges})
+    facts = Facts(known.accounts, known.vat_checks)
     facts.products = _read_products({charge.position.product for charge in charges})
     named = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}
     if named:
@@ -593,33 +438,6 @@ def _facts_for(charges: Sequence[Proposed]) -> Facts:
                 }
             )
     return facts
-
-
-def read_facts(tenants: Iterable[int]) -> Facts:
-    """The accounts, their recipients and payers, their ancestors, and the latest VAT checks of these; two queries."""
-    columns = ", ".join(f"a.{name}" for name in Account.__dataclass_fields__)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            with wanted as (
-                select unnest(array[id, invoice_to_id, pay_by_id]) as id from tenants_tenant where id = any(%s)
-            )
-            select distinct {columns}
-              from tenants_tenant w
-              join tenants_tenant a on a.tree_id = w.tree_id and a.lft <= w.lft and a.rght >= w.rght
-             where w.id in (select id from wanted)
-            """,
-            [list(tenants)],
-        )
-        accounts = {row[0]: Account(*row) for row in cursor.fetchall()}
-        cursor.execute(
-            """
-            select distinct on (tenant_id) tenant_id, method, (checked_at at time zone 'UTC')::date::text, is_valid
-              from tenants_vatcheck where tenant_id = any(%s) order by tenant_id, id desc
-            """,
-            [[account.id for account in accounts.values() if account.vat_id]],
-        )
-        return Facts(accounts, {row[0]: row[1:] for row in cursor.fetchall()})
 
 
 def _read_products(keys: set[int]) -> dict[int, tuple[str, str, str, str, str]]:

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from invoicing import drafting, posting, review
+from invoicing import drafting, parties, posting, review
 from invoicing.kernel.content import chained
 from invoicing.kernel.totals import Share
 from invoicing.kernel.vat import Case
@@ -187,12 +187,12 @@ def _locked_ranges(issuer: Issuer, kinds: Sequence[str], year: int) -> dict[str,
 
 def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
     """Refuse drafts whose parties are no longer what they were: the release was for what stands in the draft."""
-    facts = drafting.read_facts({key for invoice in invoices for key in (invoice.recipient_id, invoice.payer_id)})
-    seller = drafting.seller_of(issuer)
+    facts = parties.read_accounts({key for invoice in invoices for key in (invoice.recipient_id, invoice.payer_id)})
+    seller = parties.seller_of(issuer)
     for invoice in invoices:
         recipient, payer = facts.accounts[invoice.recipient_id], facts.accounts[invoice.payer_id]
-        case = drafting.case_of(issuer, recipient)
-        now = json.loads(drafting.parties_of(seller, recipient, payer, facts, case))
+        case = parties.case_of(issuer, recipient)
+        now = json.loads(parties.parties_of(seller, recipient, payer, facts, case))
         if now != invoice.parties or case.value != invoice.vat_case:
             raise Outdated(
                 _("%(recipient)s: its master data have changed since the draft was made. Discard and compute it again.")

@@ -20,7 +20,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from billing.kernel.money import places_of, rounded
-from invoicing import drafting
+from invoicing import parties
 from invoicing.einvoice.facts import PartyFacts
 from payments import letter as letters
 from payments.kernel.reminders import Due, Item, Left, Level, decide
@@ -193,7 +193,7 @@ def _write(run: DunningRun, proposal: Proposal) -> None:
         return
     payers = Tenant.objects.in_bulk({payer for payer, _due in proposal.letters})
     settings = effective(payers.values(), run.issuer)
-    seller = drafting.seller_of(run.issuer)
+    seller = parties.seller_of(run.issuer)
     written = Letter.objects.bulk_create(
         [
             Letter(

@@ -157,7 +157,7 @@ class Section(models.Model):
 
 
 class Line(models.Model):
-    """One charge as printed. ``details`` holds what was true when it arose (``invoicing.drafting.line_details``)."""
+    """One charge as printed. ``details`` holds what was true when it arose (``invoicing.drafting``)."""
 
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", verbose_name=_("document"))
     section = models.ForeignKey(

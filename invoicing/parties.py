@@ -1,0 +1,206 @@
+"""Who stands on a document: issuer, recipient and payer as it keeps them, and what the law wants to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.utils.translation import gettext_lazy as _
+
+from invoicing.kernel import content, vat
+from tenants.errors import OperatorError
+from tenants.models import Issuer, Tenant
+
+PART_OF_THE_PARENT = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEPARTMENT.value})
+
+
+class IncompleteParty(OperatorError):
+    """Something the law wants on an invoice is missing (§ 14 (4) UStG)."""
+
+
+class SeparateEntity(OperatorError):
+    """An account that is a customer in its own right cannot be put on somebody else's invoice."""
+
+
+class NoVatRule(OperatorError):
+    """The VAT treatment of a document is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant as drafting reads it; the fields are those of ``Tenant``."""
+
+    id: int
+    reference: str
+    name: str
+    kind: str
+    parent_id: int | None
+    contracting_party_id: int | None
+    invoice_to_id: int | None
+    pay_by_id: int | None
+    street: str
+    postcode: str
+    city: str
+    country: str
+    vat_id: str
+    vat_id_valid: bool
+    language: str
+    currency: str
+    price_class: int | None
+    collection: str
+    payment_days: int | None
+    auto_mail: bool | None
+    time_zone: str
+    project_code: str
+    tree_id: int
+    lft: int
+
+
+@dataclass(slots=True)
+class Accounts:
+    """Accounts that documents name, by key, with their ancestors; and the latest VAT checks of those with a VAT id."""
+
+    accounts: dict[int, Account]
+    vat_checks: dict[int, tuple[str, str, bool]]
+
+    def line_of(self, account: Account) -> list[Account]:
+        """The account and its ancestors, nearest first."""
+        line = [account]
+        while line[-1].parent_id is not None:
+            line.append(self.accounts[line[-1].parent_id])
+        return line
+
+
+def read_accounts(tenants: Iterable[int]) -> Accounts:
+    """The accounts, their recipients and payers, their ancestors, and the latest VAT checks of these; two queries."""
+    columns = ", ".join(f"a.{name}" for name in Account.__dataclass_fields__)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            with wanted as (
+                select unnest(array[id, invoice_to_id, pay_by_id]) as id from tenants_tenant where id = any(%s)
+            )
+            select distinct {columns}
+              from tenants_tenant w
+              join tenants_tenant a on a.tree_id = w.tree_id and a.lft <= w.lft and a.rght >= w.rght
+             where w.id in (select id from wanted)
+            """,
+            [list(tenants)],
+        )
+        accounts = {row[0]: Account(*row) for row in cursor.fetchall()}
+        cursor.execute(
+            """
+            select distinct on (tenant_id) tenant_id, method, (checked_at at time zone 'UTC')::date::text, is_valid
+              from tenants_vatcheck where tenant_id = any(%s) order by tenant_id, id desc
+            """,
+            [[account.id for account in accounts.values() if account.vat_id]],
+        )
+        return Accounts(accounts, {row[0]: row[1:] for row in cursor.fetchall()})
+
+
+def case_of(issuer: Issuer, recipient: Account) -> vat.Case:
+    try:
+        return vat.case_of(
+            issuer.country, recipient.country, buyer_vat_id_is_valid=bool(recipient.vat_id) and recipient.vat_id_valid
+        )
+    except ValueError as error:
+        raise NoVatRule(
+            _("%(issuer)s: no VAT rules are known for an issuer in %(country)s.")
+            % {"issuer": issuer.reference, "country": issuer.country}
+        ) from error
+
+
+def check_may_share(account: Account, recipient: Account, facts: Accounts) -> None:
+    """Only parts of one legal entity are invoiced together, and a reseller for those it resells to."""
+    entity, resellers = account, {account.contracting_party_id}
+    for entity in facts.line_of(account):
+        resellers.add(entity.contracting_party_id)
+        if entity.kind not in PART_OF_THE_PARENT:
+            break
+    theirs = next((a for a in facts.line_of(recipient) if a.kind not in PART_OF_THE_PARENT), recipient)
+    if entity.id != theirs.id and not resellers & {recipient.id, theirs.id}:
+        raise SeparateEntity(
+            _(
+                "%(account)s is a customer in its own right: it cannot be invoiced to %(recipient)s unless that is"
+                " its contracting party."
+            )
+            % {"account": account.reference, "recipient": recipient.reference}
+        )
+
+
+def check_issuer(issuer: Issuer) -> None:
+    missing = [
+        str(issuer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+        for name in ("name", "street", "postcode", "city", "country")
+        if not getattr(issuer, name)
+    ]
+    if missing:
+        raise IncompleteParty(
+            _("Issuer %(issuer)s: %(fields)s missing; an invoice needs it (§ 14 (4) UStG).")
+            % {"issuer": issuer.reference, "fields": ", ".join(missing)}
+        )
+
+
+def seller_of(issuer: Issuer) -> dict[str, str]:
+    """The issuer as documents keep it."""
+    return {
+        name: getattr(issuer, name)
+        for name in (
+            "reference",
+            "name",
+            "street",
+            "postcode",
+            "city",
+            "country",
+            "vat_id",
+            "tax_number",
+            "register_entry",
+            "managing_directors",
+            "email",
+            "phone",
+            "contact",
+            "iban",
+            "bic",
+        )
+        if getattr(issuer, name)
+    }
+
+
+def party_of(account: Account) -> dict[str, str]:
+    """An account as documents keep it. Raises ``IncompleteParty`` naming what an invoice needs and it lacks."""
+    missing = [name for name in ("name", "street", "postcode", "city", "country") if not getattr(account, name)]
+    if missing:
+        raise IncompleteParty(
+            _("%(account)s: %(fields)s missing; an invoice needs it (§ 14 (4) UStG).")
+            % {
+                "account": account.reference,
+                "fields": ", ".join(str(Tenant._meta.get_field(name).verbose_name) for name in missing),
+            }
+        )
+    party = {
+        "reference": account.reference,
+        "name": account.name,
+        "street": account.street,
+        "postcode": account.postcode,
+        "city": account.city,
+        "country": account.country,
+    }
+    if account.vat_id:
+        party["vat_id"] = account.vat_id
+    if account.project_code:
+        party["project_code"] = account.project_code
+    return party
+
+
+def parties_of(seller: dict[str, str], recipient: Account, payer: Account, facts: Accounts, case: vat.Case) -> str:
+    """Seller, buyer, payer where it differs, and the VAT check relied on, in canonical JSON."""
+    parties: dict[str, Any] = {"seller": seller, "buyer": party_of(recipient)}
+    if payer.id != recipient.id:
+        parties["payer"] = party_of(payer)
+    if case is vat.Case.REVERSE_CHARGE or (recipient.vat_id and not recipient.vat_id_valid):
+        check = facts.vat_checks.get(recipient.id)
+        if check is not None:
+            parties["vat_check"] = {"method": check[0], "on": check[1], "valid": check[2]}
+    return content.canonical_json(parties)
