@@ -18,10 +18,12 @@ from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from billing.admin.resources import ContractSheet
-from billing.models import Charge, Grant, Item, Subscription
+from billing.models import Charge, Grant, Item, PriceClass, Subscription
+from tenants import responsibility
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RowsInline
 from tenants.admin.sheets import SheetScreen
+from tenants.models import Issuer, Tenant
 
 # What was charged by these cannot be told otherwise afterwards; a contract changes by an amendment.
 PRICE_RELEVANT = (
@@ -178,6 +180,21 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
     def last_day(self, subscription: Subscription) -> str:
         end = subscription.ends_before
         return figures.day(end - timedelta(days=1) if end else None)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A contract begun on an account's page has the account's currency and price class, and the only issuer."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        issuers = list(Issuer.objects.all()[:2])
+        if len(issuers) != 1:
+            return initial
+        initial.setdefault("issuer", issuers[0].pk)
+        asked = str(initial.get("tenant", ""))
+        tenant = Tenant.objects.filter(pk=asked).first() if asked.isdigit() else None
+        if tenant is not None:
+            settings = responsibility.effective([tenant], issuers[0])[tenant.pk]
+            price_class = PriceClass.objects.filter(number=settings.price_class).first()
+            initial = {"currency": settings.currency, "price_class": price_class and price_class.pk, **initial}
+        return initial
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
         return PRICE_RELEVANT if is_charged(obj) else super().get_readonly_fields(request, obj)

@@ -40,6 +40,22 @@ def test_a_contract_that_was_not_charged_is_edited_freely(admin_client, contract
     assert contract.items.get().quantity == Decimal("2.5")
 
 
+def test_a_contract_begun_at_an_account_has_its_currency_and_price_class(admin_client):
+    issuer, price_class = make_issuer(), make_price_class(7)
+    parent = make_tenant(currency="CHF", price_class=price_class.number)
+    branch = make_tenant(parent=parent, kind="branch", currency="", price_class=None)
+    url = reverse("admin:billing_subscription_add")
+    form = admin_client.get(url, {"tenant": branch.pk}).context["adminform"].form
+    assert {name: str(form[name].value()) for name in ("issuer", "tenant", "currency", "price_class")} == {
+        "issuer": str(issuer.pk),
+        "tenant": str(branch.pk),
+        "currency": "CHF",
+        "price_class": str(price_class.pk),
+    }
+    make_issuer()
+    assert admin_client.get(url).context["adminform"].form["issuer"].value() is None
+
+
 def test_what_charges_rest_on_is_closed_with_the_reason(admin_client, contract):
     bill(contract.issuer, FEBRUARY)
     response = admin_client.get(page(contract))
