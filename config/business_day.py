@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from celery import current_app
 from django.utils.translation import gettext as _
 
+from billing import contracts
 from invoicing import bill_run, delivery, pdf
 from invoicing.models import BillRun, Invoice
 from payments import dunning
@@ -69,6 +70,14 @@ def bill(issuer: Issuer, *, on: date, bar: Bar = unseen) -> BillRun:
     return run
 
 
+def renew(issuer: Issuer, *, on: date) -> contracts.Renewed:
+    """Renew the contracts of which notice can no longer be given; those that cannot be are named in the log."""
+    done = contracts.renew_due(issuer, on=on)
+    for reason in done.refused:
+        logger.error("A contract could not be renewed", extra={"issuer": issuer.pk, "reason": reason})
+    return done
+
+
 def remind(issuer: Issuer, *, on: date) -> DunningRun:
     """Write the reminders that are due on ``on``."""
     return dunning.remind(issuer, on=on)
@@ -100,7 +109,8 @@ def start_night(*, now: datetime) -> None:
 
 
 def run_day(issuer: Issuer, *, on: date) -> None:
-    """Bill and remind; the workers are woken for what follows. One part's refusal does not stop the other."""
+    """Renew, bill and remind; the workers are woken for what follows. One part's refusal does not stop the other."""
+    renew(issuer, on=on)
     try:
         bill(issuer, on=on)
     except OperatorError as refusal:

@@ -4,12 +4,14 @@ An amendment books no money. It says what the contract is from a day on; positio
 charging finds the money of it as what is due less what is booked. Backdated and future-dated changes are alike.
 """
 
+from billing.contracts.asking import FUNCTIONS as KINDS
+from billing.contracts.asking import asked, values_of
 from billing.contracts.discounts import end as end_discount
 from billing.contracts.discounts import grant
 from billing.contracts.ending import cancel, follow_file, reinstate, transfer, withdraw
 from billing.contracts.positions import add, agree_price, change_product, change_quantity, end
 from billing.contracts.previewing import MoneyLine, MoneyPreview, preview
-from billing.contracts.renewals import Renewal, renew, renew_due
+from billing.contracts.renewals import Renewal, Renewed, renew, renew_due
 from billing.contracts.renewals import due as renewals_due
 from billing.contracts.resting import activate, align, extend_trial, pause, resume
 from billing.contracts.starting import Position, activation_missing, start
@@ -19,6 +21,7 @@ from billing.contracts.writing import Author, ChangeRefused, course_of
 from billing.kernel.changes import MoneyPolicy, PausePolicy, When
 
 __all__ = [
+    "KINDS",
     "Author",
     "ChangeRefused",
     "MoneyLine",
@@ -27,12 +30,14 @@ __all__ = [
     "PausePolicy",
     "Position",
     "Renewal",
+    "Renewed",
     "When",
     "activate",
     "activation_missing",
     "add",
     "agree_price",
     "align",
+    "asked",
     "cancel",
     "change_product",
     "change_quantity",
@@ -55,5 +60,6 @@ __all__ = [
     "tcv",
     "term_of",
     "transfer",
+    "values_of",
     "withdraw",
 ]

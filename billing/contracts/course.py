@@ -87,6 +87,10 @@ class Stretch:
     def __contains__(self, day: date) -> bool:
         return self.starts_on <= day and (self.ends_before is None or day < self.ends_before)
 
+    def meets(self, other: Stretch) -> bool:
+        """Whether both have a day in common."""
+        return self.starts_on in other or other.starts_on in self
+
 
 @dataclass(slots=True)
 class Rest:

@@ -20,6 +20,8 @@ from billing.models import Amendment, Price, Product, Subscription
 from tenants.errors import OperatorError
 from tenants.models import Issuer
 
+MISSED = timedelta(days=7)
+
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
@@ -55,16 +57,21 @@ class Renewed:
 def renew_due(issuer: Issuer, *, on: date, by: User | None = None, channel: str = "schedule") -> Renewed:
     """Renew every contract of which notice can no longer be given on ``on``. A second time finds nothing.
 
-    One that cannot be renewed (its price is no longer in the list) stops no other.
+    A term that ended in the last week is made up for. A contract that cannot be renewed (its price is no longer in the
+    list) stops no other.
     """
-    written, refused = [], []
-    for subscription, term in _renewing(issuer, on):
-        if term.notice_by < on:
-            try:
-                written.append(renew(subscription, renews_on=term.renews_on, reason="", by=by, channel=channel))
-            except OperatorError as refusal:
-                refused.append(str(refusal))
-    return Renewed(written, refused)
+    written: dict[tuple[int, date], Amendment] = {}
+    refused = []
+    for day in (on - MISSED, on):
+        for subscription, term in _renewing(issuer, day):
+            if term.notice_by < on and (subscription.pk, term.renews_on) not in written:
+                try:
+                    written[subscription.pk, term.renews_on] = renew(
+                        subscription, renews_on=term.renews_on, reason="", by=by, channel=channel
+                    )
+                except OperatorError as refusal:
+                    refused.append(str(refusal))
+    return Renewed(list(written.values()), list(dict.fromkeys(refused)))
 
 
 def renew(subscription: Subscription, *, renews_on: date, reason: str, by: User | None, channel: str) -> Amendment:

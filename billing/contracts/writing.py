@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -69,6 +70,13 @@ class Change:
         now = course([*self.events, event])
         if sequence in now.idle:
             raise self.refuse(_("it is over on %(day)s, or rests."), day=date_format(on, "SHORT_DATE_FORMAT"))
+        for one, other in combinations(now.stretches, 2):
+            if one.line != other.line and one.terms.price == other.terms.price and one.meets(other):
+                raise self.refuse(
+                    _("its positions %(one)s and %(other)s would have the same price; change a quantity instead."),
+                    one=one.line,
+                    other=other.line,
+                )
         amendment = _store(self.subscription, event, self.author)
         self.events.append(event)
         self.course = now

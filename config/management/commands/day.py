@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from config import business_day
 from invoicing import bill_run
@@ -19,7 +20,9 @@ from tenants.terminal import issuer_from, progress_bar
 
 
 class Command(BaseCommand):
-    help = "Bill, print, deliver and remind what is due through a day, for every issuer or one. May be run again."
+    help = (
+        "Renew, bill, print, deliver and remind what is due through a day, for every issuer or one. May be run again."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--on", type=date.fromisoformat, help="default: today, in the issuer's time zone")
@@ -35,6 +38,7 @@ class Command(BaseCommand):
             for seller in issuers:
                 day = on or business_day.today_of(seller, timezone.now())
                 self.stdout.write(f"{seller.reference} {day.isoformat()}")
+                self.report_renewals(business_day.renew(seller, on=day))
                 try:
                     self.report_run(business_day.bill(seller, on=day, bar=bar))
                 except OperatorError as refusal:
@@ -45,6 +49,13 @@ class Command(BaseCommand):
             raise CommandError(str(refusal)) from refusal
         if refusals:
             raise CommandError("\n".join(refusals))
+
+    def report_renewals(self, done: Any) -> None:
+        for reason in done.refused:
+            self.stdout.write(reason)
+        if done.amendments:
+            count = len(done.amendments)
+            self.stdout.write(ngettext("%d contract renewed.", "%d contracts renewed.", count) % count)
 
     def report_run(self, run: Any) -> None:
         done = bill_run.progress(run)
