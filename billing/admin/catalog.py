@@ -214,6 +214,7 @@ class PriceForm(MasterForm):
 @admin.register(Price)
 class PriceAdmin(MasterAdmin):
     form = PriceForm
+    change_form_outer_before_template = "invoicing/admin/what_if_link.html"
     list_display = ["product", "price_class", "currency", "model", "figures_of", "starts_on", "ends_before"]
     list_select_related = ["product", "price_class"]
     list_filter = [("price_class", RelatedDropdownFilter), ("model", ChoicesDropdownFilter)]

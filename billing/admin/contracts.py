@@ -127,6 +127,7 @@ def is_charged(subscription: Subscription | None) -> bool:
 @admin.register(Subscription)
 class SubscriptionAdmin(SheetScreen, MasterAdmin):
     sheet = ContractSheet
+    change_form_outer_before_template = "invoicing/admin/what_if_link.html"
     import_needs_issuer = True
     list_display = ["reference", "account", "positions", "starts_on", "last_day", "currency", "price_class"]
     list_select_related = ["tenant", "issuer", "price_class"]

@@ -97,9 +97,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
+    """What was played; ``refused`` are the renewals that were not possible, with their reasons."""
+
     title: str
     runs: list[SimulatedRun]
     amendments: list[Written]
+    refused: list[str]
 
     @property
     def documents(self) -> list[SimulatedDocument]:
@@ -130,12 +133,15 @@ class _Play:
     world: World
     runs: list[SimulatedRun] = field(default_factory=list)
     amendments: list[Written] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     renewed_until: dict[int, date] = field(default_factory=dict)
 
     def through(self, day: date) -> None:
         """Renew what renews itself by ``day``, each on the first day on which notice can no longer be given."""
         while (found := self._next_renewal()) is not None and found <= day:
-            for amendment in contracts.renew_due(self.world.issuer, on=found).amendments:
+            renewed = contracts.renew_due(self.world.issuer, on=found)
+            self.refused += [self.world.plain(reason) for reason in renewed.refused]
+            for amendment in renewed.amendments:
                 self._note("", amendment, found)
             for subscription in self.world.contracts:
                 term = self._term(subscription)
@@ -186,7 +192,7 @@ def simulate(scenario: Node, *, language: str) -> Simulation:
         for event in events:
             play.through(event.day)
             event.act()
-        return Simulation(scenario.text("title"), play.runs, play.amendments)
+        return Simulation(scenario.text("title"), play.runs, play.amendments, play.refused)
 
 
 def _changes(play: _Play, scenario: Node) -> Iterator[_Event]:

@@ -27,6 +27,7 @@ def as_json(simulation: Simulation) -> str:
     data: dict[str, Any] = {
         "title": simulation.title,
         "amendments": [_plain(one) for one in simulation.amendments],
+        "refused": simulation.refused,
         "runs": [_plain(run) for run in simulation.runs],
         "totals": {
             currency: {
@@ -78,7 +79,8 @@ def as_tables(simulation: Simulation) -> Iterator[str]:
             "kind": Amendment.Kind(one.kind).label,
             "effective": _day(one.effective_on),
         }
-    if simulation.amendments:
+    yield from simulation.refused
+    if simulation.amendments or simulation.refused:
         yield ""
     for run in simulation.runs:
         count = len(run.documents)

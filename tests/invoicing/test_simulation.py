@@ -255,6 +255,32 @@ def test_who_cannot_be_billed_is_parked_with_the_reason():
     assert (result.runs[0].documents, result.runs[0].parked) == ([], [("B", reason)])
 
 
+@pytest.mark.django_db
+def test_terms_are_renewed_between_distant_runs_at_the_prices_of_their_day():
+    text = """
+catalog:
+  products:
+    - reference: SEAT
+      prices:
+        - {model: per_unit, unit_price: 10.00, ends_before: 2026-03-01}
+        - {model: per_unit, unit_price: 11.00, starts_on: 2026-03-01, ends_before: 2026-05-01}
+contracts:
+  - starts_on: 2026-01-01
+    term_months: 2
+    renewal_months: 2
+    notice_days: 30
+    positions: [{product: SEAT}]
+runs: [{through: 2026-05-01}]
+"""
+    with translation.override("en"):
+        result = played(text)
+    assert [(one.kind, one.effective_on) for one in result.amendments] == [("renewal", date(2026, 3, 1))]
+    assert result.refused == [
+        "Contract V1: the product SEAT has no price in class 1 and EUR on 1 May 2026.",
+    ]
+    assert [line.net for line in result.documents[0].lines] == [10, 10, 11, 11, 11]
+
+
 def test_the_schema_knows_every_change_and_no_other():
     schema = json.loads(SCHEMA.read_text())
     Draft202012Validator.check_schema(schema)
