@@ -27,7 +27,7 @@ from tenants.cells import FIRST_YEAR, LAST_YEAR
 from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
-from tenants.transactions import lock_payers, record
+from tenants.transactions import lock_free_payers, lock_payers, record
 
 logger = logging.getLogger(__name__)
 OUTCOMES = table_of(Outcome)
@@ -163,8 +163,12 @@ def finish(run: BillRun) -> None:
 
 @transaction.atomic
 def step(run: BillRun) -> int:
-    """One chunk. Returns how many payers it settled; 0 when none is free."""
-    payers = list(run.outcomes.pending().claim(run.chunk_size).values_list("payer_id", flat=True))
+    """One chunk. Returns how many payers it settled; 0 when none is free.
+
+    A payer whom somebody else is working on, say a dunning run or a person, stays pending and holds up no other.
+    """
+    claimed = list(run.outcomes.pending().claim(run.chunk_size).values_list("payer_id", flat=True))
+    payers = lock_free_payers(claimed) if claimed else []
     if payers:
         settle(run, payers)
     return len(payers)

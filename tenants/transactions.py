@@ -25,6 +25,16 @@ def lock_payers(payers: Sequence[int]) -> None:
         cursor.execute("select 1 from tenants_tenant where id = any(%s) order by id for no key update", [list(payers)])
 
 
+def lock_free_payers(payers: Sequence[int]) -> list[int]:
+    """As ``lock_payers``, for those that nobody holds just now; returns them, in key order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select id from tenants_tenant where id = any(%s) order by id for no key update skip locked",
+            [list(payers)],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
 @contextmanager
 def acting(*, actor: str, channel: str, reason: str = "") -> Iterator[None]:
     """One transaction whose changes the activity record ascribes to ``actor``, through ``channel``, for ``reason``."""

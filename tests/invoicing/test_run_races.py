@@ -8,6 +8,7 @@ from django.db import transaction
 from invoicing import bill_run, review
 from invoicing.models import BillRun, Outcome
 from tenants.models import Tenant
+from tenants.transactions import lock_payers
 from tests.builders import make_issuer, make_tenant
 from tests.concurrency import in_thread, wait_until_blocked
 from tests.small_book import FEBRUARY, bill, make_contract
@@ -45,3 +46,19 @@ def test_a_second_click_does_not_make_pending_who_was_billed_meanwhile(run):
     assert second.result(timeout=30) == 0
     parked.refresh_from_db()
     assert (parked.state, parked.documents) == (Outcome.State.PROPOSED, 1)
+
+
+def test_a_payer_whom_somebody_holds_holds_up_no_other(own_database):
+    issuer = make_issuer()
+    payers = [make_tenant(reference=reference) for reference in ("A", "B", "C")]
+    for payer in payers:
+        make_contract(issuer, payer)
+    run = bill_run.start(issuer=issuer, through=FEBRUARY, issue_on=FEBRUARY, issues_by_itself=True)
+    with transaction.atomic():
+        lock_payers([payers[1].pk])  # say, a person who looks at what a change would cost
+        assert in_thread(lambda: bill_run.step(run)).result(timeout=30) == 2
+        rest = in_thread(lambda: bill_run.bill(run))
+        wait_until_blocked()
+    rest.result(timeout=30)
+    run.refresh_from_db()
+    assert (run.state, bill_run.progress(run).issued) == (BillRun.State.FINISHED, 3)
