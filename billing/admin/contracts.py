@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -196,6 +196,12 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
             price_class = PriceClass.objects.filter(number=settings.price_class).first()
             initial = {"currency": settings.currency, "price_class": price_class and price_class.pk, **initial}
         return initial
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if not form.instance.items.exists():
+            text = gettext("%s has no position yet, so nothing of it is billed.") % form.instance
+            self.message_user(request, text, messages.WARNING)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
         return PRICE_RELEVANT if is_charged(obj) else super().get_readonly_fields(request, obj)

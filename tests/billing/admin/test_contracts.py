@@ -56,6 +56,15 @@ def test_a_contract_begun_at_an_account_has_its_currency_and_price_class(admin_c
     assert admin_client.get(url).context["adminform"].form["issuer"].value() is None
 
 
+def test_a_contract_without_a_position_is_pointed_out(admin_client, contract):
+    response = admin_client.post(page(contract), filled(admin_client.get(page(contract))), follow=True)
+    warning = f"{contract} has no position yet, so nothing of it is billed."
+    assert warning not in [str(message) for message in response.context["messages"]]
+    contract.items.all().delete()
+    response = admin_client.post(page(contract), filled(admin_client.get(page(contract))), follow=True)
+    assert warning in [str(message) for message in response.context["messages"]]
+
+
 def test_what_charges_rest_on_is_closed_with_the_reason(admin_client, contract):
     bill(contract.issuer, FEBRUARY)
     response = admin_client.get(page(contract))
