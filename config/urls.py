@@ -3,8 +3,9 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from billing.admin import metrics
 from config import cockpit
-from invoicing.admin import what_if
+from invoicing.admin import coverage, what_if
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
@@ -13,5 +14,7 @@ urlpatterns = [
     path("admin/accounts/<int:key>/", admin.site.admin_view(cockpit.account), name="account"),
     path("admin/contracts/<int:key>/what-if/", admin.site.admin_view(what_if.contract), name="what_if_contract"),
     path("admin/prices/<int:key>/what-if/", admin.site.admin_view(what_if.price), name="what_if_price"),
+    path("admin/reports/coverage/", admin.site.admin_view(coverage.page), name="coverage"),
+    path("admin/reports/revenue/", admin.site.admin_view(metrics.page), name="metrics"),
     path("admin/", admin.site.urls),
 ]

@@ -12,6 +12,7 @@ from typing import Final
 
 from config.books.breach import Breach, snapshot
 from config.books.chains import chains_hold
+from config.books.coverage import days_are_answered
 from config.books.documents import documents_hold
 from config.books.files import files_hold
 from config.books.guards import guards_hold
@@ -22,6 +23,7 @@ __all__ = ["Breach", "check"]
 
 FOUND_BY_READING: Final[tuple[Callable[[], Iterator[Breach]], ...]] = (
     amounts_fit_their_currency,
+    days_are_answered,
     documents_hold,
     chains_hold,
     trees_hold,

@@ -28,6 +28,11 @@ def listed(title: Any, icon: str, model: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def page(title: Any, icon: str, name: str, model: str) -> dict[str, Any]:
+    """A page of its own, for who sees the records of ``model``."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": may_view(model)}
+
+
 SIDEBAR = [
     {
         "items": [{"title": _("Overview"), "icon": "space_dashboard", "link": reverse_lazy("admin:index")}],
@@ -67,6 +72,14 @@ SIDEBAR = [
             listed(_("Open items"), "pending_actions", "invoicing.openitem"),
             listed(_("Journal"), "menu_book", "invoicing.journalentry"),
             listed(_("Ledger accounts"), "account_balance", "invoicing.ledgeraccount"),
+        ],
+    },
+    {
+        "title": _("Reports"),
+        "separator": True,
+        "items": [
+            page(_("Recurring revenue"), "trending_up", "metrics", "billing.subscription"),
+            page(_("Coverage"), "fact_check", "coverage", "billing.charge"),
         ],
     },
     {

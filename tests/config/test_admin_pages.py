@@ -78,7 +78,7 @@ def queries(client, url: str) -> int:
 
 def test_a_list_of_three_rows_asks_no_more_than_a_list_of_one(admin_client):
     fill(1)
-    pages = [*lists(), reverse("admin:index")]
+    pages = [*lists(), reverse("admin:index"), reverse("coverage"), reverse("metrics")]
     for url in pages:
         admin_client.get(url)  # what is remembered is remembered from here on
     before = {url: queries(admin_client, url) for url in pages}
@@ -100,7 +100,7 @@ def pages_of_every_model(client) -> list[str]:
         urls.append(reverse(f"{name}_change", args=[record.pk]))
         if model._meta.label == "tenants.Tenant":
             urls.append(reverse("account", args=[record.pk]))
-    return [*urls, reverse("admin:index"), reverse("admin:password_change")]
+    return [*urls, *map(reverse, ("coverage", "metrics", "admin:index", "admin:password_change"))]
 
 
 def test_what_no_text_can_be_is_refused(admin_client):

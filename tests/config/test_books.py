@@ -68,6 +68,10 @@ CLOSED = "(select id from invoicing_invoice where state = 'closed' and issued_on
 DRAFT = "(select min(id) from invoicing_invoice where state = 'draft')"
 ALONE, GIVEN = (f"(select id from tenants_tenant where reference = '{name}')" for name in ("ALONE", "GIVEN"))
 DRAFT_OF_ALONE = f"(select max(id) from invoicing_invoice where payer_id = {ALONE})"
+DRAFT_OF_AUSTRIA = (
+    "(select max(i.id) from invoicing_invoice i join tenants_tenant t on t.id = i.payer_id"
+    " where t.reference = 'AUSTRIA')"
+)
 CHARGE = "(select charge_id from invoicing_line where invoice_id = {})"
 ENTRY = "(select id from invoicing_journalentry where invoice_id = {})"
 ITEM = "(select id from invoicing_openitem where invoice_id = {})"
@@ -145,7 +149,21 @@ CASES = {
                 "billing_item", "subscription_id = (select id from billing_subscription where reference = 'V-ALONE')"
             )
         ),
-        lambda: {("positions once", "contract V-ALONE"), ("guards", "item_once_per_price_and_day")},
+        lambda: {
+            ("positions once", "contract V-ALONE"),
+            ("coverage", "contract V-ALONE"),
+            ("guards", "item_once_per_price_and_day"),
+        },
+    ),
+    "days are forgotten": (
+        lambda: (
+            f"delete from invoicing_line where invoice_id = {DRAFT_OF_AUSTRIA}; delete from billing_charge where id ="
+            f" {named(CHARGE.format(DRAFT_OF_AUSTRIA))}"
+        ),
+        lambda: {
+            ("coverage", "contract V-AUSTRIA"),
+            *((invariant, document(DRAFT_OF_AUSTRIA)) for invariant in ("totals", "vat", "content")),
+        },
     ),
     "a fee is negative": (
         lambda: (
@@ -215,7 +233,7 @@ CASES = {
         lambda: (
             f"update billing_charge set reversed_by_id = {CHARGE.format(FIRST)} where id = {CHARGE.format(REVERSE)}"
         ),
-        lambda: {("reversals", charge(REVERSE))},
+        lambda: {("reversals", charge(REVERSE)), ("coverage", "contract V-AUSTRIA")},
     ),
     "a reversal does not cancel out": (
         lambda: (
