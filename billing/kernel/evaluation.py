@@ -18,7 +18,7 @@ Trace: TypeAlias = Mapping[str, Any]
 class Deviation:
     """A figure of a trace that does not follow from the figures before it; both as a trace writes them."""
 
-    figure: str  # the key in the trace: list, slices, share, discounts, exact, net
+    figure: str  # the key in the trace: list, slices, share, discounts, exact, committed, net
     stored: str
     follows: str
 
@@ -38,6 +38,9 @@ def evaluate(trace: Trace, places: int | None = None) -> list[Deviation]:
 
 
 def _deviations(trace: Trace, places: int | None) -> Iterator[Deviation]:
+    if "commitment" in trace:
+        yield from _commitment(trace)
+        return
     amount = NOTHING
     if "price" in trace:
         units, listed = _listed(trace)
@@ -65,6 +68,16 @@ def _deviations(trace: Trace, places: int | None) -> Iterator[Deviation]:
     elif abs(net * Fraction(trace["part"]) / Fraction(trace["of"]) - stored) > Fraction(1, 10**places):
         # one of several stretches: the cents of all add up, its own may be one off
         yield Deviation("net", trace["net"], str(net * Fraction(trace["part"]) / Fraction(trace["of"])))
+
+
+def _commitment(trace: Trace) -> Iterator[Deviation]:
+    """What is missing to a minimum commitment."""
+    amount = Fraction(trace["commitment"]) * Fraction(trace["share"])
+    committed = _to_places(amount, len(trace["committed"].partition(".")[2]))
+    missing = max(NOTHING, committed - Fraction(trace["charged"]))
+    yield from _unequal("exact", Fraction(trace["exact"]), amount)
+    yield from _unequal("committed", Fraction(trace["committed"]), committed)
+    yield from _unequal("net", Fraction(trace["net"]), missing - Fraction(trace.get("booked", 0)))
 
 
 def _unequal(figure: str, stored: Fraction, follows: Fraction) -> Iterator[Deviation]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from invoicing import replay
 from invoicing.models import Invoice, JournalEntry
 from tests.stories.conftest import DAY, billed, output_of
 
@@ -17,6 +18,8 @@ def test_the_sample_book_is_billed_as_expected(own_book: dict[str, str], sample_
     assert first.invoices.encode() == (sample_book / "expected_invoices.csv").read_bytes()
     assert first.numbers == tuple(f"RE-2026-{n:05}" for n in range(1, 759))
     assert JournalEntry.objects.count() == 758
+    replayed = list(replay.replay())
+    assert (len(replayed), [difference for one in replayed for difference in one.differences]) == (758, [])
 
     said = output_of("bill", "--through", DAY, "--issue-on", DAY)
     assert said.splitlines()[-1].endswith(

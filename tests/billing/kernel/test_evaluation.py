@@ -6,8 +6,10 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
+from hypothesis.strategies import decimals, fractions, lists
 
 from billing.kernel.charges import due_less_booked
+from billing.kernel.commitment import true_up
 from billing.kernel.evaluation import evaluate
 from billing.kernel.pricing import Model, PriceTerms, Tier
 
@@ -64,3 +66,15 @@ def test_a_changed_figure_is_named(change, found):
     assert evaluate(trace) == []
     deviations = [(d.figure, d.stored, d.follows) for d in evaluate({**trace, **change})]
     assert deviations[: len(found)] == found
+
+
+@given(
+    decimals(0, 1000, places=2),
+    fractions(0, 1, max_denominator=31),
+    lists(decimals(0, 500, places=2), max_size=3),
+)
+@settings(max_examples=50, deadline=None)
+def test_what_is_missing_to_a_commitment(amount, share, nets):
+    trace = true_up(amount, share, nets, 2).trace
+    assert evaluate(trace) == []
+    assert [found.figure for found in evaluate({**trace, "net": "-1"})] == ["net"]
