@@ -92,6 +92,8 @@ def made_or_logged(invoice: Invoice, facts: DocumentFacts) -> bool:
             keep(invoice, facts)
     except OperatorError as refusal:
         logger.error("A document cannot be printed.", extra={"invoice": invoice.pk, "reason": str(refusal)})
+    except OSError:  # no fault of the document's: the next one would find the disk just as full
+        raise
     except Exception:
         logger.exception("Printing a document failed.", extra={"invoice": invoice.pk})
     else:

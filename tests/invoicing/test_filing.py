@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from datetime import date
@@ -18,7 +19,8 @@ from pypdf import PdfReader
 from invoicing import bill_run
 from invoicing.einvoice.facts import Kind
 from invoicing.models import DocumentFile, Invoice
-from invoicing.pdf import facts_of, preview, render_document, render_pending
+from invoicing.pdf import UnprintableText, facts_of, filing, preview, render_document, render_pending
+from tenants import files
 from tenants.models import File
 from tests import builders
 
@@ -200,14 +202,41 @@ def test_a_killed_attempt_leaves_no_row_and_the_next_one_the_same_file(files_roo
 
 
 @pytest.mark.django_db
-def test_one_document_s_trouble_stops_no_other(caplog):
+def test_one_document_s_trouble_stops_no_other(caplog, monkeypatch):
     issuer = builders.make_issuer()
-    make_contract(issuer, tenant=builders.make_tenant(name="漢字 GmbH"))
+    make_contract(issuer, tenant=builders.make_tenant(name="Stein GmbH"))
     make_contract(issuer)
     assert len(billed(issuer)) == 2
+
+    def drawn(facts) -> bytes:
+        if facts.buyer.name == "Stein GmbH":
+            raise UnprintableText("no glyph")
+        return b"%PDF"
+
+    monkeypatch.setattr(filing, "render", drawn)
     assert render_pending(10) == 1
     assert "cannot be printed" in caplog.text
     assert DocumentFile.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_full_disk_stops_the_making_at_once(monkeypatch):
+    issuer = builders.make_issuer()
+    for _ in range(2):
+        make_contract(issuer)
+    billed(issuer)
+    tried = []
+
+    def full(name: str, content: bytes, **_named) -> None:
+        tried.append(name)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "store", full)
+        with pytest.raises(OSError, match="No space left"):
+            render_pending(10)
+    assert len(tried) == 1
+    assert render_pending(10) == 2
 
 
 @pytest.mark.django_db
