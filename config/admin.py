@@ -21,6 +21,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from config.cockpit import clock
+from config.schedules import shown_name
 from tenants.admin.base import Screen
 
 for model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
@@ -42,7 +43,7 @@ class TaskForm(PeriodicTaskForm):
 class PeriodicTaskAdmin(Screen, BeatPeriodicTaskAdmin):
     form = TaskForm
     change_form_template = None  # beat's own has a script in the page, which our headers forbid
-    list_display = ["name", "when", "enabled", "last_run_at"]
+    list_display = ["shown_name", "when", "enabled", "last_run_at"]
     list_filter = [("enabled", BooleanRadioFilter)]
     list_select_related = ["interval", "crontab", "solar", "clocked"]
     search_fields = ["name__icontains", "task__startswith"]
@@ -58,6 +59,10 @@ class PeriodicTaskAdmin(Screen, BeatPeriodicTaskAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Tasks are run and switched off by who may change them; beat's own actions ask for no right."""
         return super().get_actions(request) if self.has_change_permission(request) else {}
+
+    @display(description=_("name"), ordering="name")
+    def shown_name(self, task: PeriodicTask) -> str:
+        return shown_name(task)
 
     @display(description=_("when"))
     def when(self, task: PeriodicTask) -> str:

@@ -26,6 +26,7 @@ from billing import charging
 from billing.kernel.schedule import Timing
 from billing.kernel.term import term_on
 from billing.models import Item, Product, Subscription
+from config.schedules import shown_name
 from invoicing import delivery, pdf
 from invoicing.admin.documents import STATE_COLOURS
 from invoicing.admin.ledger import with_open_amount
@@ -321,7 +322,7 @@ def timetable() -> list[dict[str, Any]]:
     )
     return [
         {
-            "name": gettext(task.name),
+            "name": shown_name(task),
             "url": reverse("admin:django_celery_beat_periodictask_change", args=[task.pk]),
             "when": clock(task),
             "last": task.last_run_at,

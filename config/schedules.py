@@ -82,6 +82,16 @@ def write() -> list[str]:
     return new
 
 
+def shown_name(task: PeriodicTask) -> str:
+    """The name of a task in the reader's language, unless staff gave it another."""
+    for entry in TIMETABLE:
+        with translation.override(settings.LANGUAGE_CODE):
+            stored = str(entry.name)
+        if (entry.task, stored) == (task.task, task.name):
+            return str(entry.name)
+    return str(task.name)
+
+
 class OneBeat(DatabaseScheduler):
     """A beat that keeps silent while another one holds the lock, and takes over when that one is gone."""
 

@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -113,7 +113,7 @@ class OpenItemAdmin(RecordAdmin):
         if days <= 0 or item.open_amount <= 0:
             return figures.figure_cell(figures.EMPTY)
         colour = "k-negative" if days > 14 else "k-late"
-        return format_html('<span class="k-amount {}">{}</span>', colour, gettext("%d days") % days)
+        return format_html('<span class="k-amount {}">{}</span>', colour, ngettext("%d day", "%d days", days) % days)
 
     @display(description=_("amount"))
     def amount_shown(self, item: OpenItem) -> SafeString:

@@ -264,7 +264,8 @@ class ActivityAdmin(RecordAdmin):
 
     @display(description=_("reference"))
     def which(self, activity: Any) -> SafeString:
-        return linked(subject(activity, activity.names), (activity.table, activity.row), activity)
+        link = linked(subject(activity, activity.names), (activity.table, activity.row), activity)
+        return format_html('<span class="k-clip">{}</span>', link)
 
     @display(description=_("action"))
     def done(self, activity: Activity) -> SafeString:

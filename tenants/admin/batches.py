@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -81,9 +81,11 @@ class ImportBatchAdmin(RecordAdmin):
 
     @display(description=_("rows"))
     def counted(self, batch: ImportBatch) -> str:
-        names = [*ImportRow.State.choices, ("warnings", _("warnings"))]
-        counts = [(batch.counts.get(state), name) for state, name in names]
-        return ", ".join(f"{figures.number(count)} {name}" for count, name in counts if count) or figures.EMPTY
+        counts = [(batch.counts.get(state), name) for state, name in ImportRow.State.choices]
+        said = [f"{figures.number(count)} {name}" for count, name in counts if count]
+        if warned := batch.counts.get("warnings"):
+            said.append(ngettext("%(n)s warning", "%(n)s warnings", warned) % {"n": figures.number(warned)})
+        return ", ".join(said) or figures.EMPTY
 
     @display(description=_("read as"))
     def read_as(self, batch: ImportBatch) -> str:

@@ -58,7 +58,7 @@ def naming(model: type[models.Model]) -> tuple[str, ...]:
         f"{owner.name}__{lookup}"
         for owner in owners(model)[:2]
         for lookup in naming(owner.related_model)
-        if not is_day(owner.related_model, lookup)
+        if not (is_day(owner.related_model, lookup) or (lookup == "name" and naming(owner.related_model)[0] != "name"))
     ]
     days = [name for name in fields if is_day(model, name) and not fields[name].null]
     return (*lookups, *days[:1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,9 +11,11 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
 from config.rights import ensure_roles
-from invoicing.models import Invoice
+from invoicing.models import DocumentFile, Invoice
 from payments import dunning
+from payments.models import Letter
 from tenants import messages
+from tenants.models import File, Tenant
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.small_book import FEBRUARY, bill, make_contract
 
@@ -97,6 +99,41 @@ def test_the_start_page_names_what_needs_a_person(admin_client, customer):
     months = {month["label"]: month["net"] for month in context["revenue"]["months"] if month["count"]}
     assert months == {"Feb 26": "€50.00"}
     assert len(context["revenue"]["months"]) == 12
+
+
+def test_what_is_stuck_is_on_the_start_page_and_leads_to_its_list(client, admin_user, customer):
+    """A document without a file after ten minutes, documents and letters without an address, letters without a file."""
+    document = Invoice.objects.get()
+
+    def stuck() -> dict[str, tuple[str, list[int]]]:
+        client.force_login(admin_user)  # a session does not last as long as the days between
+        cards = client.get(reverse("admin:index")).context["cards"]
+        return {
+            card.title: (card.figure, [row.pk for row in client.get(card.url).context["cl"].result_list])
+            for card in cards[4:]
+        }
+
+    booked = document.entries.get().created_at
+    with time_machine.travel(booked + timedelta(minutes=9), tick=False):
+        assert stuck() == {}
+    with time_machine.travel(booked + timedelta(minutes=11), tick=False):
+        assert stuck() == {"Documents without a PDF": ("1", [document.pk])}
+
+    file = File.objects.create(path="documents/x.pdf", sha256="0" * 64, size=1, content_type="application/pdf")
+    DocumentFile.objects.create(invoice=document, kind="pdf", file=file)
+    Tenant.objects.filter(pk=document.recipient_id).update(email="")
+    dunning.remind(document.issuer, on=date(2026, 3, 20))
+    letter = Letter.objects.get()
+    with time_machine.travel(letter.run.started_at + timedelta(minutes=11), tick=False):
+        assert stuck() == {
+            "Documents without an address": ("1", [document.pk]),
+            "Reminder letters without a PDF": ("1", [letter.pk]),
+        }
+    other = File.objects.create(path="reminders/x.pdf", sha256="1" * 64, size=1, content_type="application/pdf")
+    Letter.objects.filter(pk=letter.pk).update(file=other)
+    assert stuck()["Reminder letters to post"] == ("1", [letter.pk])
+    with time_machine.travel("2026-04-20 09:00:00+02:00", tick=False):
+        assert set(stuck()) == {"Documents without an address"}
 
 
 @pytest.mark.parametrize(

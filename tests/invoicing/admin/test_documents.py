@@ -10,9 +10,11 @@ from django.contrib.messages.storage.cookie import CookieStorage
 from django.test import RequestFactory
 from django.urls import reverse
 
+from invoicing import pdf
 from invoicing.admin.documents import InvoiceAdmin
-from invoicing.models import DocumentFile, Invoice
+from invoicing.models import DocumentFile, Invoice, JournalEntry, OpenItem, Posting
 from tenants import files
+from tenants.errors import OperatorError
 from tests.small_book import make_small_book
 
 pytestmark = pytest.mark.django_db
@@ -119,10 +121,50 @@ def test_a_search_finds_by_number_and_by_account(admin_client, invoice):
     assert found("nobody") == set()
 
 
+def test_what_was_closed_without_a_document_is_shown_only_if_asked_for(admin_client, invoice):
+    closed = Invoice.objects.drafts().first()
+    Invoice.objects.filter(pk=closed.pk).update(state="closed")
+    url = reverse("admin:invoicing_invoice_changelist")
+    listed = admin_client.get(url).context["cl"]
+    assert listed.result_count == Invoice.objects.exclude(state="closed").count()
+    assert closed not in listed.result_list
+    assert closed in admin_client.get(url, {"state__exact": "closed"}).context["cl"].result_list
+
+
+def test_entries_are_called_by_their_document(admin_client, invoice):
+    html = admin_client.get(reverse("admin:invoicing_journalentry_change", args=[invoice.entries.get().pk])).content
+    assert "document issued RE-2026-00001" in html.decode()
+
+
+def test_a_document_that_cannot_be_printed_says_why(admin_client, invoice, monkeypatch):
+    def refuse(_invoice: int) -> bytes:
+        raise OperatorError("The fonts lack “\u2603”.")
+
+    monkeypatch.setattr(pdf, "preview", refuse)
+    response = admin_client.get(reverse("admin:invoicing_invoice_pdf", args=[invoice.pk]), follow=True)
+    assert [str(message) for message in response.context["messages"]] == ["The fonts lack “\u2603”."]
+
+
 def test_open_items_show_what_the_postings_leave_open(admin_client, invoice):
     url = reverse("admin:invoicing_openitem_changelist")
     rows = {item.invoice.number: item.open_amount for item in admin_client.get(url).context["cl"].result_list}
     assert rows["RE-2026-00001"] == 119
     assert rows["RK-2026-00001"] < 0
+    settled = OpenItem.objects.get(invoice__number="RE-2026-00002")
+    own = settled.postings.get()
+    entry = JournalEntry.objects.create(issuer=own.entry.issuer, kind="issue", booked_on=own.entry.booked_on)
+    both = {"entry": entry, "account": own.account, "currency": own.currency}
+    paid = own.amount.amount
+    Posting.objects.bulk_create([Posting(**both, open_item=settled, amount=-paid), Posting(**both, amount=paid)])
+
+    def shown(**query: str) -> set[str]:
+        return {item.invoice.number for item in admin_client.get(url, query).context["cl"].result_list}
+
+    assert "RE-2026-00002" not in shown()
+    assert "RE-2026-00002" not in shown(state="open")
+    assert shown(state="settled") == {"RE-2026-00002"}
+    assert shown(state="all") == {*shown(), "RE-2026-00002"}
+    assert shown(q="RE-2026-00002") == {"RE-2026-00002"}
+    assert [chosen for _url, _label, chosen in admin_client.get(url).context["states"]] == [True, False, False, False]
     overdue = admin_client.get(url, {"state": "overdue"}).context["cl"].result_list
     assert "RK-2026-00001" not in {item.invoice.number for item in overdue}
