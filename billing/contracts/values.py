@@ -30,8 +30,7 @@ def mrr(subscription: Subscription, day: date) -> Decimal:
 
 def monthly(subscription: Subscription, day: date) -> Fraction:
     """The same, exact."""
-    positions = positions_of([subscription.pk], through=day)
-    return sum((monthly_value(position.terms, day) for position in positions), Fraction(0))
+    return monthly_value([position.terms for position in positions_of([subscription.pk])], day)
 
 
 def tcv(subscription: Subscription, day: date) -> Decimal | None:
@@ -41,5 +40,4 @@ def tcv(subscription: Subscription, day: date) -> Decimal | None:
     ends = [end for end in (subscription.ends_before, term.renews_on if term else None) if end is not None]
     if not ends:
         return None
-    positions = positions_of([subscription.pk], through=min(ends))
-    return total_value([position.terms for position in positions], min(ends))
+    return total_value([position.terms for position in positions_of([subscription.pk])], min(ends))
