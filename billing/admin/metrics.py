@@ -94,7 +94,7 @@ def flow_block(currency: str, flow: metrics.Flow, days: list[date], after: date,
         "months": [
             {
                 "label": date_format(day, "M y"),
-                "amount": figures.money(rounded(value, 0), currency),
+                "amount": figures.number(rounded(value, 0)) if value else "",
                 "height": int(value * 100 / highest),
                 "is_current": day == through,
             }

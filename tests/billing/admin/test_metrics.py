@@ -30,7 +30,7 @@ def test_movements_and_months_of_all_and_of_one_account(admin_client):
     response = admin_client.get(reverse("metrics"), query)
     (flow,) = response.context["flows"]
     assert (flow["opening"], flow["now"]) == (f"1.200,00{NBSP}€", f"900,00{NBSP}€")
-    assert [row["amount"] for row in flow["months"]][-3:] == [f"{n}{NBSP}€" for n in ("0,00", "1.200,00", "900,00")]
+    assert [row["amount"] for row in flow["months"]][-3:] == ["", "1.200", "900"]
     assert [row["height"] for row in flow["months"]][-3:] == [0, 100, 75]
     (lost,) = response.context["decreases"]
     assert (lost["contract"], lost["monthly"], lost["months"]) == ("V-ONE", f"300,00{NBSP}€", "11")
