@@ -27,6 +27,8 @@ def explain(trace: Mapping[str, Any], currency: str) -> list[str]:
     """
     words = Words(currency)
     sentences: list[str] = []
+    if "commitment" in trace:
+        return list(_committed(trace, words))
     if "usage" in trace:
         sentences.append(_used(trace, words))
     if "price" in trace:
@@ -72,6 +74,18 @@ class Words:
         last = date.fromisoformat(period[1]) - timedelta(days=1)
         first = self.day(period[0])
         return first if last.isoformat() == period[0] else f"{first} – {self.day(last.isoformat())}"
+
+
+def _committed(trace: Mapping[str, Any], words: Words) -> Iterator[str]:
+    yield _("Minimum commitment of %(amount)s for a whole period; for these days %(share)s of it: %(committed)s.") % {
+        "amount": words.money(trace["commitment"]),
+        "share": trace["share"],
+        "committed": words.money(trace["committed"]),
+    }
+    yield _("Charged for these days: %(charged)s.") % {"charged": words.money(trace["charged"])}
+    if "booked" in trace:
+        yield _("Less what was booked for these days before: %(booked)s.") % {"booked": words.money(trace["booked"])}
+    yield _("To be booked: %(net)s.") % {"net": words.money(trace["net"])}
 
 
 def _used(trace: Mapping[str, Any], words: Words) -> str:

@@ -2,12 +2,14 @@
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from django.utils import translation
 
 from billing.explanation import explain
 from billing.kernel.charges import Booked, ItemTerms, Kind, due_less_booked
+from billing.kernel.commitment import true_up
 from billing.kernel.discounts import DiscountKind, DiscountTerms
 from billing.kernel.period import Period
 from billing.kernel.pricing import Model, PriceTerms, Tier, flat, per_unit
@@ -212,3 +214,23 @@ def test_usage_says_how_it_was_counted_and_which_part_of_the_limits_applies():
             "Raised to the minimum of 100.00 EUR.",
             "Price for a whole period: 100.00 EUR.",
         ]
+
+
+def test_what_is_missing_to_a_commitment():
+    trace = true_up(Decimal(500), Fraction(12, 31), [Decimal("100.00"), Decimal("30.00")], 2).trace
+    told = {}
+    for language in ("en", "de"):
+        with translation.override(language):
+            told[language] = [sentence.replace(NBSP, " ") for sentence in explain(trace, "EUR")]
+    assert told == {
+        "en": [
+            "Minimum commitment of 500.00 EUR for a whole period; for these days 12/31 of it: 193.55 EUR.",
+            "Charged for these days: 130.00 EUR.",
+            "To be booked: 63.55 EUR.",
+        ],
+        "de": [
+            "Mindestabnahme von 500,00 EUR für einen ganzen Zeitraum; für diese Tage 12/31 davon: 193,55 EUR.",
+            "Für diese Tage berechnet: 130,00 EUR.",
+            "Zu buchen: 63,55 EUR.",
+        ],
+    }
