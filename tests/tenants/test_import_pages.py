@@ -206,3 +206,17 @@ def test_contracts_export_as_they_were_agreed(clerk):
         batch = ImportBatch.objects.first()
         assert [str(error) for row in batch.rows.all() for error in staging.errors_of(row)] == []
         assert batch.counts["unchanged"] == 1
+
+
+def test_an_import_leads_from_its_record_to_the_page_where_it_is_taken_in(clerk):
+    looked = upload(clerk, TENANTS + "A;Wurzel;DE;EUR;2\r\n", admin_url())
+    record = f"/admin/tenants/importbatch/{ImportBatch.objects.get().pk}/change/"
+    assert clerk.get(record).status_code == 403
+    user = User.objects.get(username="clerk")
+    user.user_permissions.add(Permission.objects.get(codename="view_importbatch"))
+    page = clerk.get(record)
+    assert f'href="{looked.url}"' in page.content.decode()
+    assert "Compare and take in" in said(page)
+    assert "encoding UTF-8, delimiter “;”" in said(page)
+    user.user_permissions.remove(Permission.objects.get(codename="import_tenant"))
+    assert looked.url not in clerk.get(record).content.decode()
