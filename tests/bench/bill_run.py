@@ -32,7 +32,7 @@ UNNUMBERED = {"state": "'released'", "range_id": "null", "sequence": "null", "nu
 
 
 def peak_memory() -> float:
-    """The most this process has held, in MiB. Not ``ru_maxrss``: a child inherits that from the parent it was forked from."""
+    """The most this process has held, in MiB. Not ``ru_maxrss``: a child inherits that from its parent."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
