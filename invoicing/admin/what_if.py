@@ -55,7 +55,7 @@ CHOICE = forms.Select(attrs={"class": "k-input"})
 class WhatIfForm(forms.Form):
     """One change: what, how much, from when. It is asked for in the address, because it changes nothing."""
 
-    kind = forms.ChoiceField(label=_("change"), choices=KINDS, required=False, widget=CHOICE)
+    kind = forms.ChoiceField(label=_("what changes"), choices=KINDS, required=False, widget=CHOICE)
     value = number_field(
         _("value"),
         required=False,

@@ -335,10 +335,14 @@ def _contract(world: World, node: Node) -> None:
     with placed(world, node.path):
         contracts.start(subscription, positions, reason="", by=None, channel=CHANNEL)
     for part in node.groups("discounts"):
+        discount = world.discount(part)
+        if discount.currency not in ("", subscription.currency):
+            reason = _("the contract runs in %(currency)s, the discount in %(other)s.")
+            part.refuse(reason % {"currency": subscription.currency, "other": discount.currency}, "discount")
         _store(
             Grant(
                 subscription=subscription,
-                discount=world.discount(part),
+                discount=discount,
                 reason=_("agreed"),
                 periods=part.whole("periods"),
             ),

@@ -222,6 +222,7 @@ runs: [{through: 2026-01-01}]
             "positions: [{product: SEAT, quantity: 1.23456}]",
             "quantity: has more than 4",
         ),
+        ("reference: V1", 'reference: "V\\0"', "$.contracts[0].reference: does not have the right form: “V\x00”."),
         ("tenants:", "tenants: [{reference: Z}]\ntenants:", "the field tenants stands twice"),
     ],
 )
