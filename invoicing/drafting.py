@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -30,6 +30,10 @@ from tenants.responsibility import in_force
 INVOICES, SECTIONS, LINES, VAT_SHARES = (table_of(model) for model in (Invoice, Section, Line, VatShare))
 # What is neither Latin nor usual punctuation; of these the documents' font lacks some (all others it has).
 UNUSUAL = re.compile("[^\x20-\x7e\xa0-\u017f\u2010-\u2015\u2018-\u201e\u2020-\u2022\u2026\u20ac\u2122]")
+
+
+class BeyondBounds(OperatorError):
+    """An amount or a number of periods that the issuer wants a person to look at first."""
 
 
 class StandsOnADraft(OperatorError):
@@ -96,7 +100,8 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
     """The documents that the charges of ``proposal`` make, dated ``issue_on``; writes nothing.
 
     Raises ``IncompleteParty``, ``SeparateEntity`` or ``NoVatRule`` naming the account that cannot be invoiced,
-    ``UnprintableText`` quoting what the documents' font cannot draw, and
+    ``UnprintableText`` quoting what the documents' font cannot draw, ``BeyondBounds`` naming what is above the
+    issuer's bounds, and
     ``StandsOnADraft`` naming the contract of which a draft is still to be decided.
     """
     if not proposal.charges:
@@ -119,9 +124,44 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
             collection = collections[payer] = in_force("collection", line, issuer)
         groups[recipient, payer, contract.currency, contract.po_number, collection].append(charge)
     drafts = [_draft(issuer, key, charges, facts, seller, issue_on) for key, charges in groups.items()]
+    refuse_beyond_bounds(issuer, proposal, drafts)
     for draft in drafts:
         refuse_unprintable(draft)
     return drafts
+
+
+def refuse_beyond_bounds(issuer: Issuer, proposal: Proposal, drafts: Sequence[Draft]) -> None:
+    """Raises ``BeyondBounds`` for what is more likely a slip than a bill; raising the issuer's bound lets it pass."""
+    for draft in drafts:
+        if abs(draft.totals.gross) > issuer.largest_document:
+            raise BeyondBounds(
+                _(
+                    "%(payer)s: a document of %(gross)s %(currency)s is above the largest that %(issuer)s allows"
+                    " (%(bound)s)."
+                )
+                % {
+                    "payer": draft.payer.reference,
+                    "gross": f"{draft.totals.gross:f}",
+                    "currency": draft.currency,
+                    "issuer": issuer.reference,
+                    "bound": f"{issuer.largest_document.normalize():f}",
+                }
+            )
+    periods = Counter(charge.due.item for charge in proposal.charges)
+    for charge in proposal.charges:
+        if periods[charge.due.item] > issuer.most_periods:
+            raise BeyondBounds(
+                _(
+                    "Contract %(contract)s: %(periods)d periods are due at once, more than the %(bound)d that"
+                    " %(issuer)s allows. If another system billed them, say so in the contract."
+                )
+                % {
+                    "contract": charge.position.contract.reference,
+                    "periods": periods[charge.due.item],
+                    "bound": issuer.most_periods,
+                    "issuer": issuer.reference,
+                }
+            )
 
 
 def refuse_unprintable(draft: Draft) -> None:

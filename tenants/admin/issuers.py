@@ -62,7 +62,13 @@ class IssuerAdmin(SheetScreen, MasterAdmin):
         (_("Bank"), {"fields": [("iban", "bic")]}),
         (
             _("Invoices"),
-            {"fields": [("language", "currency", "time_zone"), ("payment_days", "issues_by_itself")]},
+            {
+                "fields": [
+                    ("language", "currency", "time_zone"),
+                    ("payment_days", "issues_by_itself"),
+                    ("largest_document", "most_periods"),
+                ]
+            },
         ),
     ]
 

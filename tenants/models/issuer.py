@@ -37,6 +37,25 @@ class Issuer(models.Model):
         help_text=_("If off, the nightly run prepares drafts and waits until a person releases them."),
     )
 
+    largest_document = models.DecimalField(
+        _("largest document"),
+        max_digits=19,
+        decimal_places=4,
+        default=1_000_000,
+        db_default=1_000_000,
+        help_text=_(
+            "A payer with a document above this gross amount, in whatever currency, is parked instead of billed."
+        ),
+    )
+    most_periods = models.PositiveSmallIntegerField(
+        _("most periods at once"),
+        default=36,
+        db_default=36,
+        help_text=_(
+            "A payer of whom more periods of one contract position are due at once is parked instead of billed."
+        ),
+    )
+
     class Meta:
         verbose_name = _("issuer")
         verbose_name_plural = _("issuers")
@@ -48,6 +67,11 @@ class Issuer(models.Model):
                 name="issuer_country_is_a_code",
                 condition=Q(country__regex=r"^[A-Z]{2}$"),
                 violation_error_message=_("The country is a code of two capital letters, such as DE."),
+            ),
+            models.CheckConstraint(
+                name="issuer_bounds_above_zero",
+                condition=Q(largest_document__gt=0, largest_document__lt=10**15, most_periods__gt=0),
+                violation_error_message=_("The bounds of a bill run are above zero."),
             ),
             models.CheckConstraint(
                 name="issuer_has_a_tax_identity",

@@ -58,6 +58,30 @@ def customer(issuer: Issuer, reference: str, **contract) -> Tenant:
     return tenant
 
 
+def test_what_is_beyond_the_issuers_bounds_is_looked_at_first(issuer):
+    customer(issuer, "A")
+    customer(issuer, "B", quantity=Decimal(9_000))
+    customer(issuer, "C", starts_on=date(2022, 12, 1))
+    run = bill(issuer, FEBRUARY)
+    assert outcomes(run) == {"A": ("issued", 1, 1), "B": ("parked", 0, 0), "C": ("parked", 0, 0)}
+    reasons = dict(run.outcomes.exclude(reason="").values_list("payer__reference", "reason"))
+    assert reasons == {
+        "B": "B: Ein Beleg über 1071000.00 EUR liegt über dem größten, den MAIN zulässt (1000000).",
+        "C": "Vertrag V-C: Auf einmal sind 39 Zeiträume fällig, mehr als die 36, die MAIN zulässt. Wenn ein anderes"
+        " System sie abgerechnet hat, tragen Sie das im Vertrag ein.",
+    }
+    assert NumberRange.objects.get().next_number == 2
+
+    Issuer.objects.update(largest_document=2_000_000, most_periods=39)
+    run = BillRun.objects.get()
+    assert review.again(run, list(run.outcomes.filter(state="parked").values_list("payer_id", flat=True))) == 2
+    bill_run.bill(run)
+    assert documents()[1:] == [
+        ("RE-2026-00002", "B", "EUR", Decimal("1071000.00")),
+        ("RE-2026-00003", "C", "EUR", Decimal("4641.00")),
+    ]
+
+
 def test_one_that_cannot_be_billed_stops_no_other(issuer):
     """Halved down to the one without a street, in a chunk of five; it is billed by the same run once that is mended."""
     for name in ("A", "B", "C", "D", "E"):

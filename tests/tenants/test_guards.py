@@ -45,6 +45,7 @@ TRIES = [
     ),
     ("issuer_currency_is_a_code", "update tenants_issuer set currency = 'eur'"),
     ("issuer_country_is_a_code", "update tenants_issuer set country = 'de'"),
+    ("issuer_bounds_above_zero", "update tenants_issuer set largest_document = 0"),
     ("issuer_has_a_tax_identity", "update tenants_issuer set vat_id = '', tax_number = ''"),
     ("tenant_currency_is_a_code", f"update tenants_tenant set currency = 'eur' where {ALONE}"),
     ("tenant_country_is_a_code", f"update tenants_tenant set country = 'D' where {ALONE}"),
