@@ -3,12 +3,13 @@ PYTHON = python3
 PORT = 8000
 N = 10000
 TESTS = 2
+CASES = $(wildcard ../shared/cases)
 
 VENV = .venv
 PY = $(VENV)/bin/python
 PO = $(wildcard */locale/*/LC_MESSAGES/django.po)
 
-.PHONY: help demo run test check contracts bench torture stop messages clean
+.PHONY: help demo run test check conformance contracts bench torture stop messages clean
 .SUFFIXES:
 
 help:
@@ -16,8 +17,9 @@ help:
 	@echo "make run        serve the pages at http://127.0.0.1:8000/ (PORT=8080 for another port)"
 	@echo "make test       all tests"
 	@echo "make check      format, lint, types, contracts, missing migrations"
+	@echo "make conformance  the engine against published cases (CASES=DIR for another folder)"
 	@echo "make contracts  which part may import which"
-	@echo "make bench      a bill run over N=10000 contracts, measured"
+	@echo "make bench      the kernel, and a bill run over N=10000 contracts, measured"
 	@echo "make torture    the long tests"
 	@echo "make stop       stop the embedded database and broker; the data stay"
 	@echo "make messages   compile the translations"
@@ -46,10 +48,14 @@ check: $(VENV)/ready-dev messages
 	$(VENV)/bin/lint-imports
 	$(PY) manage.py makemigrations --check --dry-run
 
+conformance: $(VENV)/ready-dev
+	@$(PY) -m tests.conformance $(CASES) tests/conformance/cases
+
 contracts: $(VENV)/ready-dev
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/ready-dev messages
+	$(PY) -m tests.bench.kernel
 	$(PY) -m tests.bench.bill_run --contracts 2000 $(N)
 
 stop:

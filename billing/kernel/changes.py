@@ -4,7 +4,7 @@ An item changes once: its end is set. Whatever goes on afterwards is a new item 
 money follows from what is due less what is booked: a credit for the unused stretch, a fee for the new one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -209,6 +209,7 @@ def versions(first: ItemTerms, changes: Iterable[Change]) -> list[ItemTerms]:
     """The items that a contract's item becomes by its changes, in whatever order they were entered.
 
     The first keeps its key, each other has its change's sequence. One that is overtaken on its first day has no days.
+    A change that is entered late gives the items after it other terms: ``succeeding`` tells which of them still stand.
     """
     items = [first]
     for change in sorted(changes, key=lambda one: (one.effective, one.sequence)):
@@ -222,3 +223,27 @@ def versions(first: ItemTerms, changes: Iterable[Change]) -> list[ItemTerms]:
         items[-1], following = replaced(current, change.effective, change.sequence, **more)
         items.append(following)
     return items
+
+
+def succeeding(standing: Sequence[ItemTerms], wanted: Sequence[ItemTerms]) -> list[ItemTerms]:
+    """All items to be reckoned once ``wanted`` ones take the place of the ``standing`` ones.
+
+    A wanted item that says the same as a standing one but for its end is that one, with its key; any other is new, with
+    a key of its own. What is not wanted any more is overtaken on its first day, so that what it was charged goes back.
+    """
+    left = {item.key: item for item in standing}
+    last = max(left, default=0)
+    found = []
+    for item in wanted:
+        same = next((other for other in left.values() if _without_end(other) == _without_end(item)), None)
+        if same is None:
+            last += 1
+            found.append(replace(item, key=last))
+        else:
+            del left[same.key]
+            found.append(replace(item, key=same.key))
+    return [*(ended(item, item.schedule.starts_on) for item in left.values()), *found]
+
+
+def _without_end(item: ItemTerms) -> ItemTerms:
+    return replace(item, key=0, schedule=replace(item.schedule, ends_before=None))

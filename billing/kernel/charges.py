@@ -37,6 +37,9 @@ class Proration(StrEnum):
     STRICT_30_360 = "strict_30_360"  # every month has 30 days; the whole period is 1
 
 
+_PARTS_ADD_UP: Final = (Proration.ACTUAL, Proration.MONTH_FIRST)  # fewer days never cost more
+
+
 class Kind(StrEnum):
     FEE = "fee"
     CREDIT = "credit"
@@ -197,15 +200,16 @@ def _reconciled(
     for fee in fees:
         if fee.period.end > nominal.end:
             raise ValueError(f"charge {fee.key} does not lie inside a period of the schedule of item {terms.key}")
-        left, given = fee.net, []
+        left = fee.net
+        given: list[Booked] = []
         seen = schedule.is_due(fee.period, through)
         for credit in credits.get(fee.key, ()):
             if seen and credit.period & inside:
                 yield _reversal(terms, credit, ordinal, nominal)
             else:
                 left += credit.net
-                given.append(credit.period)
-        kept = fee.period.without(given)
+                given.append(credit)
+        kept = fee.period.without(credit.period for credit in given)
         if seen and (unused := [part for whole in kept for part in whole - inside]):
             used = [part & inside for part in kept if part & inside]
             if not used and not credits.get(fee.key):
@@ -217,6 +221,11 @@ def _reconciled(
                 start = max(inside.start, standing[0][0].start if standing else used[0].start)
                 booked += sum((net for _, net in standing), ZERO)
                 assessed = _assess(terms, ordinal, nominal, Period(start, used[-1].end))
+                if assessed.net > booked and terms.proration not in _PARTS_ADD_UP:
+                    # fewer days at the same price, an earlier fee of which is gone: they are charged anew
+                    for charge in (*given, fee):
+                        yield _reversal(terms, charge, ordinal, nominal)
+                    continue
             yield from _credits(terms, fee, unused, assessed, booked, ordinal, nominal)
             left += assessed.net - booked
         standing.append((fee.period, left))

@@ -20,13 +20,15 @@ def days(text):
 
 
 def tiers(text):
-    """``"10: 2.50, 20: 2.40, open: 2.20 + 5"``: last quantity of the tier, unit price, flat amount."""
-    rows = []
+    """``"10: 2.50, 20: 2.40 per 5, open: 2.20 + 5"``: last quantity, price per unit or package, flat amount."""
+    rows, sizes = [], []
     for part in text.split(", "):
         bound, _, prices = part.partition(": ")
-        unit_price, _, flat_amount = prices.partition(" + ")
+        price, _, flat_amount = prices.partition(" + ")
+        unit_price, _, size = price.partition(" per ")
         rows.append((None if bound == "open" else Decimal(bound), Decimal(unit_price), Decimal(flat_amount or 0)))
-    return tiers_up_to(rows)
+        sizes.append(Decimal(size) if size else None)
+    return tiers_up_to(rows, sizes)
 
 
 def price(model, text, **more):

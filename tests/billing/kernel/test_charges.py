@@ -293,6 +293,22 @@ def test_without_proration_a_period_begun_stays_charged():
     assert ledger.run(overtaken, "01-25") == ["reversed credit 01-22 to 02-01: -310.00"]
 
 
+def test_without_proration_days_are_charged_anew_if_the_fee_for_the_period_is_gone():
+    ledger = Ledger()
+    ledger.run(item("310", "01-01", "01-25", billing_day=1, proration=Proration.NONE), "01-25")
+    assert ledger.run(item("310", "01-01", billing_day=1, proration=Proration.NONE), "01-25") == [
+        "fee 01-25 to 02-01: 0.00"
+    ]
+    grid = Grid.on_billing_day(Interval.parse("monthly"), 1, day("01-01"))
+    later = item("310", "01-27", grid=grid, proration=Proration.NONE)
+    assert ledger.run(later, "01-27") == [
+        "reversed credit 01-01 to 01-25: -310.00",
+        "reversed credit 01-25 to 02-01: 0.00",
+        "fee 01-27 to 02-01: 310.00",
+    ]
+    assert ledger.run(later, "01-27") == []
+
+
 def test_thirty_day_policies_leave_the_rest_to_the_last_part():
     ledger = Ledger()
     ledger.run(item("300", "02-01", "02-11", proration=Proration.STRICT_30_360), "02-01")

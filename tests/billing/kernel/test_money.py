@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import decimals, integers, lists, sampled_from
 
-from billing.kernel.money import exact, places_of, plain, rounded, split
+from billing.kernel.money import allocated, exact, places_of, plain, rounded, shares, split
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,40 @@ def test_split(total, weights, parts):
 def test_split_by_weights_of_nothing_is_refused():
     with pytest.raises(ValueError, match="add up to nothing"):
         split(Decimal(1), [Decimal(0)], 2)
+
+
+@pytest.mark.parametrize(
+    ("total", "weights", "parts"),
+    [
+        pytest.param("100.00", ["1", "1", "1"], ["33.34", "33.33", "33.33"], id="of equal remainders the first"),
+        pytest.param("10.00", ["19.99", "68.33", "200.33"], ["0.69", "2.37", "6.94"], id="by largest remainder"),
+        pytest.param("0.03", ["1", "1"], ["0.02", "0.01"], id="three cents for two"),
+        pytest.param("-0.03", ["1", "1"], ["-0.02", "-0.01"], id="or owed"),
+        pytest.param("0.00", ["0", "0"], ["0.00", "0.00"], id="nothing, whatever the weights"),
+    ],
+)
+def test_allocated(total, weights, parts):
+    assert [str(part) for part in allocated(Decimal(total), list(map(Decimal, weights)), 2)] == parts
+
+
+@given(
+    lists(decimals(0, 1000, places=2), min_size=1).filter(any),
+    decimals(0, 1, places=3),
+)
+def test_a_part_never_exceeds_its_weight_if_the_total_does_not_exceed_all(weights, share):
+    total = rounded(sum(weights) * share, 2)
+    parts = allocated(total, weights, 2)
+    assert sum(parts) == total
+    assert all(0 <= part <= weight for part, weight in zip(parts, weights, strict=True))
+    exactly = shares(total, weights)
+    assert all(abs(Fraction(part) - own) < Fraction(1, 100) for part, own in zip(parts, exactly, strict=True))
+
+
+def test_nothing_is_shared_out_by_nothing_or_less():
+    with pytest.raises(ValueError, match="add up to nothing"):
+        allocated(Decimal(1), [Decimal(0)], 2)
+    with pytest.raises(ValueError, match="below nothing"):
+        allocated(Decimal(1), [Decimal(2), Decimal(-1)], 2)
 
 
 @pytest.mark.parametrize(

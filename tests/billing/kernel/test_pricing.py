@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import booleans, decimals, integers, lists, sampled_from, tuples
 
-from billing.kernel.pricing import Model, PriceTerms, Tier, flat, graduated, per_unit, rate, tiers_up_to
+from billing.kernel.pricing import (
+    Model,
+    PriceTerms,
+    Tier,
+    flat,
+    graduated,
+    per_unit,
+    prorated,
+    quota_left,
+    rate,
+    tiers_up_to,
+)
 
 from .builders import price, tiers
 from .evaluator import list_price
@@ -65,6 +76,68 @@ def test_packages_in_tiers_are_rounded_up_once():
 def test_packages_are_rounded_up_in_each_tier_if_the_price_says_so():
     terms = price("package", "150: 1.00, open: 3.00", package_size=Decimal(100), package_per_tier=True)
     assert [(part.quantity, part.amount) for part in rate(terms, Decimal(160)).slices] == [(2, 2), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("model", "units", "expected"),
+    [
+        pytest.param("graduated", "1050", [(10, 10), (1, 3)], id="started packages of each tier"),
+        pytest.param("graduated", "1000", [(10, 10)], id="the bound is inclusive"),
+        pytest.param("volume", "1050", [(3, 9)], id="all in packages of the tier reached"),
+        pytest.param("volume", "1000", [(10, 10)], id="in those of the first"),
+        pytest.param("volume", "0", [], id="nothing"),
+    ],
+)
+def test_tiers_with_packages_of_their_own(model, units, expected):
+    rated = rate(price(model, "1000: 1 per 100, open: 3 per 500"), Decimal(units))
+    assert [(part.quantity, part.amount) for part in rated.slices] == expected
+    assert list_price(rated.trace) == rated.amount
+
+
+@pytest.mark.parametrize(
+    ("model", "units", "reached", "expected"),
+    [
+        pytest.param("volume", "4", "25", "19.20", id="the peak picks the tier, the average is charged"),
+        pytest.param("volume", "0", "25", "10", id="its flat amount, even if nothing is charged"),
+        pytest.param("volume", "0", "0", "0", id="nothing reached"),
+        pytest.param("stairstep", "4", "25", "10", id="a step is charged once"),
+    ],
+)
+def test_another_quantity_may_pick_the_tier(model, units, reached, expected):
+    rated = rate(price(model, "20: 2.40 + 5, open: 2.30 + 10"), Decimal(units), Decimal(reached))
+    assert rated.amount == Decimal(expected)
+    assert list_price(rated.trace) == rated.amount
+    with pytest.raises(ValueError, match="no single tier"):
+        rate(price("graduated", T), Decimal(units), Decimal(reached))
+
+
+def test_a_price_for_a_part_of_a_period_has_a_part_of_its_limits():
+    terms = per_unit(Decimal(1), minimum=Decimal(310), cap=Decimal(620), free_quota=Decimal(100), quota_prorated=True)
+    part = prorated(terms, Fraction(12, 31))
+    assert (part.minimum, part.cap, part.free_quota, part.share) == (120, 240, 39, Fraction(12, 31))
+    assert (part.trace["minimum"], part.trace["prorated"]) == ("120", "12/31")
+    assert prorated(terms, Fraction(1)) is terms
+    thirds = rate(prorated(per_unit(Decimal(1), minimum=Decimal(100)), Fraction(1, 3)), Decimal(5))
+    assert (thirds.amount, thirds.limits, thirds.trace["list"]) == (
+        Fraction(100, 3),
+        (("minimum", Fraction(85, 3)),),
+        "100/3",
+    )
+    assert list_price(thirds.trace) == thirds.amount
+
+
+@pytest.mark.parametrize(
+    ("quota", "before", "quantity", "expected"),
+    [
+        pytest.param(10, 0, 15, (0, 10, 5), id="above the quota"),
+        pytest.param(10, 5, 15, (5, 5, 10), id="part of it was used before"),
+        pytest.param(10, 25, 15, (10, 0, 15), id="all of it was used before"),
+        pytest.param(10, 2, 3, (2, 3, 0), id="within it"),
+    ],
+)
+def test_how_a_quota_is_used_up(quota, before, quantity, expected):
+    left = quota_left(Decimal(quota), Decimal(quantity), Decimal(before))
+    assert (left.used_before, left.free, left.billable) == expected
 
 
 @pytest.mark.parametrize(
@@ -142,6 +215,8 @@ def test_fine_unit_prices_stay_exact():
         pytest.param(
             lambda: price("package", "150: 1, open: 2", package_size=Decimal(100)), id="a tier inside a package"
         ),
+        pytest.param(lambda: price("graduated", "10: 1 per 0, open: 1"), id="a tier of empty packages"),
+        pytest.param(lambda: price("percentage", "open: 1 per 5"), id="packages of a percentage"),
         pytest.param(lambda: rate(per_unit(Decimal(1)), Decimal(-1)), id="a negative quantity"),
         pytest.param(lambda: rate(per_unit(Decimal(1)), Decimal("NaN")), id="not a number"),
     ],

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis.strategies import dates, integers, sampled_from
 
 from billing.kernel.period import Period
-from billing.kernel.schedule import INTERVALS, Grid, Interval, Schedule, Timing, Unit, due_periods, nominal_period
+from billing.kernel.schedule import (
+    INTERVALS,
+    Grid,
+    Interval,
+    Schedule,
+    Timing,
+    Unit,
+    due_in_run,
+    due_periods,
+    last_due,
+    nominal_period,
+    whole_periods,
+)
 
 from .builders import day, days, item
 
@@ -185,3 +197,69 @@ def test_once(terms, expected):
 
 def test_a_period_charged_once_is_its_own():
     assert nominal_period(item(interval="once", starts_on="01-10").schedule, 0) == Period(day("01-10"), day("01-11"))
+
+
+@pytest.mark.parametrize(
+    ("count", "unit", "expected"),
+    [
+        (30, "day", ["2016-05-08", "2016-06-07"]),
+        (2, "week", ["2016-04-22", "2016-05-06"]),
+        (1, "quarter", ["2016-07-08", "2016-10-08"]),
+        (2, "year", ["2018-04-08", "2020-04-08"]),
+        (24, "month", ["2018-04-08", "2020-04-08"]),
+    ],
+)
+def test_any_number_of_a_unit(count, unit, expected):
+    assert boundaries(Grid.anniversary(Interval.every(count, unit), day("2016-04-08")), (1, 2)) == expected
+
+
+@pytest.mark.parametrize(("count", "unit"), [(1, "fortnight"), (0, "month"), (-1, "day")])
+def test_no_other_interval(count, unit):
+    with pytest.raises(ValueError, match=r"is none|no unit of time"):
+        Interval.every(count, unit)
+
+
+@pytest.mark.parametrize(
+    ("weekday", "expected"), [(1, "2026-02-09"), (4, "2026-02-05"), (5, "2026-02-06"), (3, "2026-02-11")]
+)
+def test_weeks_from_a_weekday(weekday, expected):
+    grid = Grid.on_weekday(Interval.parse("weekly"), weekday, day("2026-02-05"))  # a Thursday
+    assert grid.anchor == day(expected)
+    assert [grid.starts_on(grid.anchor + timedelta(n)) for n in (0, 1, 7)] == [True, False, True]
+
+
+def test_weekdays_are_for_weeks():
+    for word, weekday in (("monthly", 1), ("weekly", 0), ("weekly", 8)):
+        with pytest.raises(ValueError, match="weekday"):
+            Grid.on_weekday(Interval.parse(word), weekday, day("01-01"))
+
+
+def test_the_next_boundary_is_after_the_day():
+    grid = Grid.on_billing_day(Interval.parse("monthly"), 31, day("01-31"))
+    assert [grid.next_boundary(day(text)) for text in ("01-30", "01-31", "02-27", "02-28")] == list(
+        map(day, ("01-31", "02-28", "02-28", "03-31"))
+    )
+
+
+def test_what_one_run_finds_and_what_is_due_last():
+    advance = item("310", "01-14", billing_day=1).schedule
+    arrears = item("310", "01-14", billing_day=1, timing=Timing.ARREARS).schedule
+    stub, january = days("01-14 to 02-01"), days("01-01 to 02-01")
+    assert due_in_run(advance, day("01-14")) == due_in_run(arrears, day("02-01")) == [(january, stub)]
+    assert due_in_run(advance, day("01-15")) == due_in_run(arrears, day("01-31")) == []
+    assert last_due(arrears, day("02-27")) == (january, stub)
+    assert last_due(arrears, day("01-31")) is None
+
+
+@pytest.mark.parametrize(
+    ("interval", "stretch", "expected"),
+    [
+        ("monthly", "2012-07-16 to 2012-09-16", 2),
+        ("monthly", "2012-07-16 to 2012-09-15", 1),
+        ("weekly", "2012-07-16 to 2012-07-30", 2),
+        ("yearly", "2024-02-29 to 2025-02-28", 1),
+        ("monthly", "2012-07-16 to 2012-07-01", 0),
+    ],
+)
+def test_whole_periods_between_two_days(interval, stretch, expected):
+    assert whole_periods(Interval.parse(interval), days(stretch)) == expected
