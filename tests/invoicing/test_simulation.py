@@ -104,6 +104,17 @@ def test_the_examples_give(name):
 
 
 @pytest.mark.django_db
+def test_the_smallest_example_of_the_documentation_runs():
+    page = (EXAMPLES.parent / "simulation.md").read_text()
+    result = played(page.partition("```yaml\n")[2].partition("```")[0])
+    assert nets(result) == [
+        ("RE-2026-00001", ["50.00"], "59.50"),
+        ("RE-2026-00002", ["-22.58", "33.87", "75.00"], "102.69"),
+        ("RE-2026-00003", ["75.00"], "89.25"),
+    ]
+
+
+@pytest.mark.django_db
 def test_a_correction_names_its_document_and_is_explained_in_german(capsys):
     call_command("simulate", EXAMPLES / "pause.yaml", language="de")
     printed = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
