@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from billing.kernel.discounts import DiscountKind
-from billing.kernel.money import allocated, exact, rounded
+from billing.kernel.money import allocated, exact, rounded, shares
 
 ZERO: Final = Decimal(0)
 
@@ -37,11 +38,15 @@ class DocumentDiscount:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a discount takes off a document, rounded, and off each base; ``after``, the discount as it then is."""
+    """What a discount takes off a document, rounded, and off each base; ``after``, the discount as it then is.
+
+    ``exact`` are the shares before each was rounded.
+    """
 
     discount: DocumentDiscount
     amount: Decimal
     shares: tuple[Decimal, ...]
+    exact: tuple[Fraction, ...]
     after: DocumentDiscount
 
 
@@ -66,7 +71,8 @@ def allowances(bases: Sequence[Decimal], discounts: Sequence[DocumentDiscount], 
             else:
                 amount = rounded(min(ground, discount.left), places)
                 after = replace(discount, used=discount.used + amount if discount.carry_remainder else discount.value)
-            shares = allocated(amount, weights, places)
-            left = [base - share for base, share in zip(left, shares, strict=True)]
-        found.append(Allowance(discount, amount, tuple(shares), after))
+            parts = allocated(amount, weights, places)
+            left = [base - part for base, part in zip(left, parts, strict=True)]
+        exactly = shares(amount, weights) if amount else [Fraction(0)] * len(weights)
+        found.append(Allowance(discount, amount, tuple(parts), tuple(exactly), after))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 from tests.conformance.comparing import ABSENT, Difference, differences
@@ -35,6 +36,11 @@ def expectation(name: str) -> Callable[..., Any]:
         return reader
 
     return mark
+
+
+def is_nothing(line: dict[str, Any]) -> bool:
+    """Whether a line of an expectation comes to nothing."""
+    return Fraction(str(line.get("amount", 1))) == 0
 
 
 class Outcome(StrEnum):

@@ -11,7 +11,7 @@ from typing import Any
 from billing.kernel.changes import ended
 from billing.kernel.charges import ItemTerms, Kind, share_of
 from billing.kernel.discounts import DiscountKind, DiscountTerms
-from billing.kernel.money import rounded, shares
+from billing.kernel.money import rounded
 from billing.kernel.period import Period
 from billing.kernel.pricing import flat
 from billing.kernel.schedule import Grid, Interval, Schedule, Unit
@@ -95,10 +95,9 @@ def _after(case: Case, nets: Sequence[Decimal], rates: Sequence[Decimal], taken:
         "line_taxes": [vat_of(net, rate, places(case)) for rate, net in zip(rates, kept, strict=True)],
         "average_tax_rate": average_rate(document.shares),
     }
+    found["share_cents"] = [100 * sum((one.exact[n] for one in taken), Fraction(0)) for n in range(len(nets))]
     if len(taken) == 1:
         found["coupon_left"] = taken[0].after.left
-        if any(nets):
-            found["share_cents"] = [100 * share for share in shares(taken[0].amount, nets)]
     return found
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from billing.kernel.changes import (
@@ -32,7 +31,7 @@ from tests.conformance.adapters.booking import Books, net_of
 from tests.conformance.adapters.proration import ONE
 from tests.conformance.adapters.words import TIMINGS, every, places, price
 from tests.conformance.reading import Case, Given, NotSupported
-from tests.conformance.running import expectation, kind
+from tests.conformance.running import expectation, is_nothing, kind
 
 NONE = Decimal(0)
 MONTH = Interval(Unit.MONTH)
@@ -107,17 +106,13 @@ def stated(expect: dict[str, Any]) -> dict[str, Any]:
         return expect
     kept = []
     for invoice in expect["invoices"]:
-        lines = [line for line in invoice.get("lines", []) if not _is_nothing(line)]
+        lines = [line for line in invoice.get("lines", []) if not is_nothing(line)]
         if lines or not invoice.get("lines"):
             kept.append({**invoice, "lines": lines} if "lines" in invoice else invoice)
     found = {**expect, "invoices": kept}
     if "invoice_count" in expect:
         found["invoice_count"] = int(expect["invoice_count"]) - len(expect["invoices"]) + len(kept)
     return found
-
-
-def _is_nothing(line: dict[str, Any]) -> bool:
-    return Fraction(str(line.get("amount", 1))) == 0
 
 
 @kind("timeline")
@@ -452,6 +447,10 @@ def transfer(story: Story, event: Given, on: date) -> None:
         lay_out(story, moved, day)
 
 
+def pay(story: Story, event: Given, on: date) -> None:
+    """A payment changes no invoice."""
+
+
 def invoicing_off(story: Story, event: Given, on: date) -> None:
     story.silent.add(event.text("subscription", ONLY))
 
@@ -474,6 +473,7 @@ EVENTS = {
     "set_billing_day": set_billing_day,
     "adjust_line": adjust_line,
     "transfer": transfer,
+    "pay": pay,
     "invoicing_off": invoicing_off,
     "invoicing_on": invoicing_on,
 }
@@ -483,8 +483,8 @@ def run(story: Story, on: date) -> None:
     """One run: an invoice for each customer that anything is due of."""
     for customer in dict.fromkeys(position.customer for position in story.positions):
         lines = [line for position in story.positions for line in lines_of(story, position, customer, on)]
-        lines += usage_lines(story, customer, on)
-        if not any(line["amount"] for line in lines):
+        lines = [line for line in (*lines, *usage_lines(story, customer, on)) if line["amount"]]
+        if not lines:
             continue
         net = net_of([line["amount"] for line in lines], story.places)
         invoice: dict[str, Any] = {"date": on, "lines": lines, "net": net, "customer": customer or None}
