@@ -264,13 +264,16 @@ class InvoiceAdmin(RecordAdmin):
             raise PermissionDenied
         invoice = get_object_or_404(self.get_queryset(request), pk=object_id)
         kept = DocumentFile.objects.select_related("file").filter(invoice=invoice, kind=DocumentFile.Kind.PDF).first()
-        if kept is not None:
-            content = files.read(kept.file)
-        elif invoice.state == Invoice.State.ISSUED:
+        page = HttpResponseRedirect(reverse("admin:invoicing_invoice_change", args=[object_id]))
+        if kept is None and invoice.state == Invoice.State.ISSUED:
             self.message_user(request, why_no_file(invoice), messages.WARNING)
-            return HttpResponseRedirect(reverse("admin:invoicing_invoice_change", args=[object_id]))
+            return page
+        if kept is None:
+            worked, content = self.call_in_steps(request, pdf.preview, invoice.pk)
         else:
-            content = pdf.preview(invoice.pk)
+            worked, content = self.call_in_steps(request, files.read, kept.file)
+        if not worked:
+            return page
         name = f"{invoice.number or f'draft-{invoice.pk}'}.pdf".replace("/", "-")
         response = HttpResponse(content, content_type="application/pdf")
         response["Content-Disposition"] = f'inline; filename="{name}"'

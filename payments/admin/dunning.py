@@ -278,7 +278,10 @@ class LetterAdmin(RecordAdmin):
         letter: Letter = get_object_or_404(Letter.objects.select_related("file"), pk=object_id)
         if letter.file is None:
             raise Http404
-        response = HttpResponse(files.read(letter.file), content_type="application/pdf")
+        worked, content = self.call_in_steps(request, files.read, letter.file)
+        if not worked:
+            return HttpResponseRedirect(reverse("admin:payments_letter_change", args=[object_id]))
+        response = HttpResponse(content, content_type="application/pdf")
         response["Content-Disposition"] = f'inline; filename="{letter.sent_on.isoformat()}-{letter.pk}.pdf"'
         response["Cache-Control"] = "no-store"
         return response

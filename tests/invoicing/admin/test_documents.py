@@ -145,6 +145,26 @@ def test_a_document_that_cannot_be_printed_says_why(admin_client, invoice, monke
     assert [str(message) for message in response.context["messages"]] == ["The fonts lack “\u2603”."]
 
 
+@pytest.mark.parametrize("harm", ["gone", "changed", "unprintable"])
+def test_a_pdf_that_cannot_be_shown_is_one_sentence(admin_client, invoice, monkeypatch, tmp_path, harm):
+    def refuse(_invoice: int) -> bytes:
+        raise pdf.UnprintableText("The fonts lack “\u2603”.")
+
+    monkeypatch.setattr(pdf, "preview", refuse)
+    if harm == "unprintable":
+        shown, sentence = Invoice.objects.drafts().first(), "The fonts lack “\u2603”."
+    else:
+        file = files.store("documents/RE-2026-00001.pdf", b"%PDF-kept", content_type="application/pdf")
+        DocumentFile.objects.create(invoice=invoice, kind="pdf", file=file)
+        kept = tmp_path / file.path
+        kept.unlink() if harm == "gone" else kept.write_bytes(b"%PDF-else")
+        shown, sentence = invoice, f"The file {file.path} "
+    response = admin_client.get(reverse("admin:invoicing_invoice_pdf", args=[shown.pk]), follow=True)
+    assert response.redirect_chain == [(reverse("admin:invoicing_invoice_change", args=[shown.pk]), 302)]
+    (message,) = response.context["messages"]
+    assert str(message).startswith(sentence)
+
+
 def test_open_items_show_what_the_postings_leave_open(admin_client, invoice):
     url = reverse("admin:invoicing_openitem_changelist")
     rows = {item.invoice.number: item.open_amount for item in admin_client.get(url).context["cl"].result_list}
