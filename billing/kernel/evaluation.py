@@ -80,6 +80,15 @@ def _commitment(trace: Trace) -> Iterator[Deviation]:
     yield from _unequal("net", Fraction(trace["net"]), missing - Fraction(trace.get("booked", 0)))
 
 
+def _missing(trace: Trace) -> Iterator[Deviation]:
+    """What is missing to a minimum commitment (``billing.kernel.commitment``)."""
+    exact, committed = Fraction(trace["commitment"]) * Fraction(trace["share"]), Fraction(trace["committed"])
+    yield from _unequal("exact", Fraction(trace["exact"]), exact)
+    yield from _unequal("committed", committed, _to_places(exact, len(trace["committed"].partition(".")[2])))
+    missing = max(NOTHING, committed - Fraction(trace["charged"])) - Fraction(trace.get("booked", 0))
+    yield from _unequal("net", Fraction(trace["net"]), missing)
+
+
 def _unequal(figure: str, stored: Fraction, follows: Fraction) -> Iterator[Deviation]:
     if stored != follows:
         yield Deviation(figure, _text(stored), _text(follows))

@@ -309,6 +309,23 @@ def test_without_proration_days_are_charged_anew_if_the_fee_for_the_period_is_go
     assert ledger.run(later, "01-27") == []
 
 
+@pytest.mark.parametrize(
+    ("stretch", "days_of_thirty"),
+    [
+        pytest.param("01-20 to 02-01", 11, id="the 31st counts as the 30th"),
+        pytest.param("01-27 to 01-31", 4, id="and the 30th before it as itself"),
+        pytest.param("04-21 to 04-30", 9, id="inside a month"),
+        pytest.param("02-27 to 03-01", 4, id="the last day of February is the 30th"),
+        pytest.param("01-31 to 02-01", 1, id="a 31st alone"),
+        pytest.param("02-23 to 03-15", 22, id="over the end of a month"),
+    ],
+)
+def test_a_calendar_of_months_of_thirty_days(stretch, days_of_thirty):
+    grid = Grid.calendar(Interval.parse("monthly"), day("01-01"))
+    share = share_of(days(stretch), grid.period(5), Proration.STRICT_30_360, grid)
+    assert share == Fraction(days_of_thirty, 30)
+
+
 def test_thirty_day_policies_leave_the_rest_to_the_last_part():
     ledger = Ledger()
     ledger.run(item("300", "02-01", "02-11", proration=Proration.STRICT_30_360), "02-01")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import decimals, integers, lists, tuples
 
+from billing.kernel import evaluation
 from billing.kernel.commitment import CommitmentTerms, true_up, true_ups_due
 from billing.kernel.schedule import Grid, Interval, Schedule
 
@@ -31,6 +32,8 @@ class Topped:
         for due in found:
             self.booked[due.period] = self.booked.get(due.period, Decimal(0)) + due.net
             assert evaluate(due.trace) == due.net
+            assert evaluation.evaluate(due.trace) == []
+            assert evaluation.evaluate({**due.trace, "charged": "0.01"}) != []
         assert true_ups_due(self.terms, charged, self.booked, through) == []
         return [f"{due.period.start:%m-%d} to {due.period.end:%m-%d}: {due.net}" for due in found]
 

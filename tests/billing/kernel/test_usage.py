@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import booleans, decimals, integers, lists, sampled_from, tuples
 
+from billing.kernel import evaluation
 from billing.kernel.discounts import DiscountKind, DiscountTerms
 from billing.kernel.pricing import Model, PricedSlice, PriceTerms, Tier, per_unit, rate
 from billing.kernel.schedule import Grid, Interval, Schedule, Timing
@@ -224,6 +225,7 @@ class Metered:
             self.booked.append(BookedUsage(due.period, due.quantity, due.net))
             self.total += due.net
             assert evaluate(due.trace) == due.net
+            assert evaluation.evaluate(due.trace) == []
         assert usage_due(self.terms, records, self.booked, due_day(through)) == []
         return [f"{due.period.start:%m-%d} to {due.period.end:%m-%d}: {due.quantity:f} = {due.net}" for due in found]
 
