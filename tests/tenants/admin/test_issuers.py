@@ -24,6 +24,8 @@ FORM = {
     "currency": "EUR",
     "time_zone": "Europe/Berlin",
     "payment_days": "14",
+    "largest_document": "1000000",
+    "most_periods": "36",
 }
 
 
