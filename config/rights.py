@@ -14,7 +14,7 @@ OPERATOR = """
     tenants.change_message
     tenants.add_tenant tenants.change_tenant tenants.add_contact tenants.change_contact tenants.delete_contact
     billing.add_subscription billing.change_subscription billing.add_item billing.change_item billing.delete_item
-    billing.add_grant billing.change_grant billing.delete_grant
+    billing.add_grant billing.change_grant billing.delete_grant billing.amend_subscription
     invoicing.start_billrun invoicing.discard_invoice
     payments.start_dunningrun payments.add_dunningblock payments.change_dunningblock payments.delete_dunningblock
 """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
+from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from billing.admin import amendments
 from billing.admin.resources import ContractSheet
 from billing.models import Charge, Grant, Item, PriceClass, Subscription
 from tenants import responsibility
@@ -32,9 +35,13 @@ PRICE_RELEVANT = (
     "currency",
     "price_class",
     "starts_on",
+    "ends_before",
     "trial_ends_before",
     "billing_day",
     "billed_before",
+    "billing_starts_with",
+    "activated_on",
+    "accepted_on",
 )
 
 
@@ -60,13 +67,10 @@ class RunningFilter(DropdownFilter):
 
 
 class ItemForm(MasterForm):
-    """A position that was charged keeps its terms; only its end can still be set."""
+    """What is left empty is as the product says."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if getattr(self.instance, "is_charged", False):
-            for name, field in self.fields.items():
-                field.disabled = name != "ends_before"
         if not self.instance.pk:
             for name in TERMS_OF_THE_PRODUCT:
                 field = self.fields[name]
@@ -86,34 +90,56 @@ class ItemForm(MasterForm):
         return cleaned
 
 
-class ItemInline(RowsInline):
+class ItemFormSet(BaseInlineFormSet):
+    """Further positions get further numbers."""
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        taken = self.instance.items.aggregate(last=Max("line"))["last"] or 0
+        form.instance.line = taken + 1
+        return super().save_new(form, commit)
+
+
+class AgreedInline(RowsInline):
+    """What a contract holds: edited here until it is charged or amended, and changed by amendments from then on."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        return super().has_add_permission(request, obj) and not is_closed(obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not is_closed(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not is_closed(obj)
+
+
+class ItemInline(AgreedInline):
     model = Item
     form = ItemForm
+    formset = ItemFormSet
     fields = ["price", "quantity", "interval", "timing", "proration", "starts_on", "ends_before"]
+    readonly_fields = ["quantity_shown"]
     autocomplete_fields = ["price"]
     tab = False
     verbose_name_plural = _("contract positions")
 
+    def get_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
+        if not is_closed(obj):
+            return self.fields
+        return ["line", "price", "quantity_shown", *self.fields[2:]]
+
+    @display(description=_("quantity"))
+    def quantity_shown(self, item: Item) -> SafeString:
+        return figures.figure_cell(figures.number(item.quantity))
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
-        return (
-            super()
-            .get_queryset(request)
-            .select_related("price__product", "price__price_class", "product")
-            .annotate(is_charged=Exists(Charge.objects.filter(item=OuterRef("pk"))))
-        )
-
-    def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not is_charged(obj)
+        return super().get_queryset(request).select_related("price__product", "price__price_class", "product")
 
 
-class GrantInline(RowsInline):
+class GrantInline(AgreedInline):
     model = Grant
     fields = ["discount", "reason"]
     autocomplete_fields = ["discount"]
     tab = False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not is_charged(obj)
 
 
 def is_charged(subscription: Subscription | None) -> bool:
@@ -122,6 +148,17 @@ def is_charged(subscription: Subscription | None) -> bool:
     if not hasattr(subscription, "is_charged"):
         subscription.is_charged = Charge.objects.filter(item__subscription=subscription).exists()
     return bool(subscription.is_charged)
+
+
+def is_closed(subscription: Subscription | None) -> bool:
+    """Whether only amendments change it: it was charged, or amended."""
+    if is_charged(subscription):
+        return True
+    if subscription is None or subscription.pk is None:
+        return False
+    if not hasattr(subscription, "is_amended"):
+        subscription.is_amended = subscription.amendments.exists()
+    return bool(subscription.is_amended)
 
 
 @admin.register(Subscription)
@@ -137,11 +174,18 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
     search_help_text = _("Reference of the contract, or the account")
     autocomplete_fields = ["tenant"]
     inlines = [ItemInline, GrantInline]
+    change_form_outer_after_template = "billing/admin/contract_changes.html"
     fieldsets = [
         (None, {"fields": [("reference", "issuer", "tenant"), ("currency", "price_class")]}),
         (
             _("Days"),
-            {"fields": [("starts_on", "ends_before"), ("trial_ends_before", "billing_day", "billed_before")]},
+            {
+                "fields": [
+                    ("starts_on", "ends_before"),
+                    ("trial_ends_before", "billing_day", "billed_before"),
+                    ("billing_starts_with", "activated_on", "accepted_on"),
+                ]
+            },
         ),
         (
             _("Term"),
@@ -204,19 +248,36 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
             self.message_user(request, text, messages.WARNING)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
-        return PRICE_RELEVANT if is_charged(obj) else super().get_readonly_fields(request, obj)
+        return PRICE_RELEVANT if is_closed(obj) else super().get_readonly_fields(request, obj)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(partial(amendments.amend_view, self))
+        return [path("<path:object_id>/amend/", view, name="billing_subscription_amend"), *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """With what was changed so far, and the ways to change it."""
+        contract = kwargs.get("obj")
+        if contract is not None and contract.pk is not None:
+            context |= {
+                "changes": amendments.history_of(contract),
+                "kinds": amendments.kinds_of(contract),
+                "may_amend": request.user.has_perm(amendments.RIGHT),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
         """With the reason why some fields of a contract that was charged are closed."""
         fieldsets = super().get_fieldsets(request, obj)
-        if not is_charged(obj):
+        if not is_closed(obj):
             return fieldsets
         reason = _(
-            "This contract has been charged. What its charges rest on can no longer be changed; set the end of a"
-            " position and add a new one, or end the contract. As long as they stand on drafts only, discard these:"
-            " then everything can be corrected here."
+            "This contract has been charged. What its charges rest on changes by amendments alone: see “Change this"
+            " contract” below. As long as the charges stand on drafts only, these can be discarded; then everything can"
+            " be corrected here."
         )
+        if not is_charged(obj):
+            reason = _("This contract was amended. It changes by further amendments: see “Change this contract” below.")
         return [(None, {**fieldsets[0][1], "description": reason}), *fieldsets[1:]]
 
     def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not is_charged(obj)
+        return super().has_delete_permission(request, obj) and not is_closed(obj)

@@ -4,8 +4,8 @@ An amendment books no money. It says what the contract is from a day on; positio
 charging finds the money of it as what is due less what is booked. Backdated and future-dated changes are alike.
 """
 
+from billing.contracts.asking import BY_DAY_ALONE, asked, values_of
 from billing.contracts.asking import FUNCTIONS as KINDS
-from billing.contracts.asking import asked, values_of
 from billing.contracts.discounts import end as end_discount
 from billing.contracts.discounts import grant
 from billing.contracts.ending import cancel, follow_file, reinstate, transfer, withdraw
@@ -21,6 +21,7 @@ from billing.contracts.writing import Author, ChangeRefused, course_of
 from billing.kernel.changes import MoneyPolicy, PausePolicy, When
 
 __all__ = [
+    "BY_DAY_ALONE",
     "KINDS",
     "Author",
     "ChangeRefused",

@@ -98,7 +98,7 @@ def changing(
         lock_payers([tenant.pay_by_id or tenant.pk, *payers])
         fresh = Subscription.objects.select_related("issuer", "price_class", "tenant").get(pk=subscription.pk)
         if not fresh.amendments.exists():
-            _store(fresh, _start_of(fresh), author)
+            _store(fresh, _start_of(fresh), Author("", None, channel))
         events = events_of(fresh)
         yield Change(fresh, author, events, course(events))
 

@@ -43,6 +43,7 @@ SIDEBAR = [
         "items": [
             listed(_("Accounts"), "account_tree", "tenants.tenant"),
             listed(_("Contracts"), "contract", "billing.subscription"),
+            listed(_("Contract changes"), "edit_calendar", "billing.amendment"),
         ],
     },
     {

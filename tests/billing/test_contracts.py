@@ -16,7 +16,6 @@ from config import books
 from invoicing.models import Invoice
 from tests.builders import (
     make_grant,
-    make_issuer,
     make_item,
     make_price,
     make_product,

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
+from billing import contracts
 from payments import dunning
 from payments.models import DunningBlock
 from tenants import messages
@@ -41,7 +42,9 @@ def fill(serial: int) -> None:
     tenant = make_tenant(vat_id="DE489068288")
     Contact.objects.create(tenant=tenant, name=f"Jana {serial}", email=f"jana{serial}@example.com", is_billing=True)
     VatCheck.objects.create(tenant=tenant, vat_id=tenant.vat_id, method="check_digits", is_valid=True)
-    make_grant(subscription=make_contract(issuer, tenant))
+    contract = make_contract(issuer, tenant)
+    make_grant(subscription=contract)
+    contracts.pause(contract, effective=date(2026, 5, 1), reason="Umbau", by=None, channel="command")
     bill(issuer, FEBRUARY)
     bill(issuer, MARCH, issues=False)
     dunning.remind(issuer, on=date(2026, 3, 20))
