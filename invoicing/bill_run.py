@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from billing import charging
+from billing.models import Charge
 from invoicing import drafting, issuing, posting
 from invoicing.models import BillRun, Invoice, Outcome
 from tenants.cells import FIRST_YEAR, LAST_YEAR
@@ -30,7 +31,7 @@ from tenants.models import Issuer, Tenant
 from tenants.transactions import lock_free_payers, lock_payers, record
 
 logger = logging.getLogger(__name__)
-OUTCOMES = table_of(Outcome)
+OUTCOMES, CHARGES = table_of(Outcome), table_of(Charge)
 TRIES = 3
 AHEAD = timedelta(days=366)
 
@@ -210,9 +211,7 @@ def _is_of_the_moment(error: BaseException) -> bool:
 def settle(run: BillRun, payers: Sequence[int]) -> None:
     """Bill ``payers`` all or none; if that fails, each half for itself, down to the one that cannot be billed."""
     try:
-        # a savepoint; a refusal is put into words where it is raised
-        with transaction.atomic(), translation.override(run.issuer.language):
-            bill_chunk(run, payers)
+        _billed(run, payers)
     except OperationalError:
         raise
     except Exception as error:
@@ -222,6 +221,30 @@ def settle(run: BillRun, payers: Sequence[int]) -> None:
             settle(run, payers[middle:])
         else:
             park(run, payers[0], error)
+
+
+def _billed(run: BillRun, payers: Sequence[int]) -> None:
+    """Bill ``payers`` all or none; again, three times in all, if another payer's worker charged the same days first."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            # a savepoint; a refusal is put into words where it is raised
+            with transaction.atomic(), translation.override(run.issuer.language):
+                return bill_chunk(run, payers)
+        except IntegrityError as error:
+            if attempt == TRIES or not _is_charged_meanwhile(error):
+                raise
+            logger.warning("charged by another payer meanwhile", extra={"run": run.pk, "attempt": attempt})
+    raise AssertionError("unreachable")
+
+
+def _is_charged_meanwhile(error: IntegrityError) -> bool:
+    """Somebody committed charges of the same days since they were read: the next look sees them.
+
+    It happens where the account of a contract gets another payer while both are being billed.
+    """
+    refusal = error.__cause__
+    code, diagnosis = getattr(refusal, "pgcode", None), getattr(refusal, "diag", None)
+    return code in {"23P01", "23505"} and getattr(diagnosis, "table_name", None) == CHARGES
 
 
 def bill_chunk(run: BillRun, payers: Sequence[int]) -> None:

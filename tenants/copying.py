@@ -42,7 +42,7 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     if not buffer.tell():
         return
     buffer.seek(0)
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, connection.wrap_database_errors:  # as for each other statement
         cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin", buffer)
 
 

@@ -62,3 +62,29 @@ def test_a_payer_whom_somebody_holds_holds_up_no_other(own_database):
     rest.result(timeout=30)
     run.refresh_from_db()
     assert (run.state, bill_run.progress(run).issued) == (BillRun.State.FINISHED, 3)
+
+
+@pytest.mark.parametrize("chunk", [1, 2], ids=["alone", "in a chunk"])
+def test_a_payer_whose_contract_another_has_just_been_charged_for_is_billed_without_it(own_database, chunk, caplog):
+    """The account gets another payer while the old one's worker is at it: the new one's sees the charges."""
+    issuer, group = make_issuer(), make_tenant(reference="GROUP")
+    part = {"kind": "branch", "parent": group}
+    old, new = make_tenant(reference="OLD", **part), make_tenant(reference="NEW", **part)
+    moving = make_tenant(reference="MOVING", pay_by=old, **part)
+    for tenant in (new, moving, make_tenant(reference="OTHER")):
+        make_contract(issuer, tenant)
+    run = bill_run.start(issuer=issuer, through=FEBRUARY, issue_on=FEBRUARY, issues_by_itself=True, chunk_size=chunk)
+    with transaction.atomic():
+        run.chunk_size = 1
+        assert bill_run.step(run) == 1  # OLD, the first by its key
+        run.chunk_size = chunk
+        in_thread(lambda: Tenant.objects.filter(pk=moving.pk).update(pay_by=new)).result(timeout=30)
+        second = in_thread(lambda: bill_run.step(run))
+        wait_until_blocked()
+    assert second.result(timeout=30) == chunk
+    bill_run.bill(run)
+    assert {
+        reference: rest
+        for reference, *rest in run.outcomes.values_list("payer__reference", "state", "documents", "lines")
+    } == {reference: ["issued", 1, 1] for reference in ("OLD", "NEW", "OTHER")}
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
