@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from django.db import connection
@@ -22,6 +22,7 @@ from tenants.copying import table_of
 
 RUNS, OUTCOMES = table_of(BillRun), table_of(Outcome)
 SHOWN: Final = 500
+LONGEST: Final = timedelta(hours=1)  # that a transaction lasts: a worker's task is ended then
 
 ANSWERED: Final = {
     Answer.CHARGED: _("charged"),
@@ -90,7 +91,7 @@ def read(*, through: date, contract: int | None = None) -> Iterator[Covered]:
     runs = _runs()
     for chunk in coverage.read(through=through, contract=contract):
         gaps = [one.position for one in chunk if one.stretch.reason is Reason.GAP]
-        outcomes, changed = (_outcomes(gaps), _changed_since(gaps, runs)) if gaps else ({}, set())
+        outcomes, changed = (_outcomes(gaps, runs), _changed_since(gaps, runs)) if gaps else ({}, set())
         for one in chunk:
             yield _explained(one, runs, outcomes, changed) if one.stretch.reason is Reason.GAP else one
 
@@ -133,24 +134,42 @@ def _runs() -> dict[int, Run]:
         return {issuer: Run(*row) for issuer, *row in cursor.fetchall()}
 
 
-def _outcomes(gaps: Iterable[Position]) -> dict[tuple[int, int], tuple[str, str]]:
-    """The latest outcome of each payer, by issuer and payer."""
+def _outcomes(gaps: Iterable[Position], runs: dict[int, Run]) -> dict[tuple[int, int], tuple[str, str]]:
+    """The outcome that speaks for each payer, by issuer and payer.
+
+    One that is pending in any run, whichever it is; else one of a run of which drafts were discarded since the latest
+    run of all payers, since their days come with the next one; else that of the payer's latest run.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select distinct on (r.issuer_id, o.payer_id) r.issuer_id, o.payer_id, o.state, o.reason
+            select distinct on (r.issuer_id, o.payer_id) r.issuer_id, o.payer_id,
+                   case when d.is_since and o.state <> 'parked' then 'pending' else o.state end, o.reason
               from {OUTCOMES} o join {RUNS} r on r.id = o.run_id
+              left join unnest(%s::bigint[], %s::timestamptz[]) as l(issuer, started_at) on l.issuer = r.issuer_id
+             cross join lateral (select exists (select from tenants_activity a
+                                                 where a."table" = %s and a.row = r.id and a.action = 'discarded'
+                                                   and a.at > l.started_at - %s) as is_since) d
              where o.payer_id = any(%s)
-             order by r.issuer_id, o.payer_id, r.through desc, r.id desc
+             order by r.issuer_id, o.payer_id, o.state = 'pending' desc, d.is_since desc, r.through desc, r.id desc
             """,
-            [list({position.payer for position in gaps})],
+            [
+                list(runs),
+                [run.started_at for run in runs.values()],
+                RUNS,
+                LONGEST,
+                list({position.payer for position in gaps}),
+            ],
         )
         return {(issuer, payer): (state, reason) for issuer, payer, state, reason in cursor.fetchall()}
 
 
 def _changed_since(gaps: Sequence[Position], runs: dict[int, Run]) -> set[int]:
-    """The positions that changed, themselves or their contract or account, after the run that should have come to them
+    """The positions that changed, themselves or their contract or account, since the run that should have come to them
     started.
+
+    A change bears the time at which its transaction began: one that began before the run, and was committed when the
+    run had passed, counts as well.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -161,13 +180,14 @@ def _changed_since(gaps: Sequence[Position], runs: dict[int, Run]) -> set[int]:
               join tenants_activity a
                 on (a."table", a.row) in (('billing_item', w.item), ('billing_subscription', w.contract),
                                           ('tenants_tenant', w.account))
-             where a.at > w.since
+             where a.at > w.since - %s
             """,
             [
                 [position.key for position in gaps],
                 [position.contract for position in gaps],
                 [position.account for position in gaps],
                 [runs[position.issuer].started_at if position.issuer in runs else None for position in gaps],
+                LONGEST,
             ],
         )
         return {row[0] for row in cursor.fetchall()}

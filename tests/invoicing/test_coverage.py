@@ -13,7 +13,7 @@ from django.utils import translation
 
 from billing.kernel.coverage import Answer, Reason
 from billing.models import Item
-from invoicing import coverage
+from invoicing import coverage, review
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract, make_small_book
 
@@ -49,7 +49,7 @@ def item_days(through: date) -> int:
 def as_if_before_the_runs() -> None:
     """What there is now was there when the runs started."""
     with connection.cursor() as cursor:
-        cursor.execute("update invoicing_billrun set started_at = clock_timestamp()")
+        cursor.execute("update invoicing_billrun set started_at = clock_timestamp() + interval '2 hours'")
 
 
 def test_a_billed_book_is_charged_to_the_day():
@@ -103,6 +103,40 @@ def test_a_payer_left_out_by_every_run_cannot_hide():
         (forgotten.pk, Reason.GAP, 28),
         (forgotten.pk, Reason.GAP, 1),
     ]
+
+
+def test_a_draft_discarded_from_an_older_run_waits_and_is_no_fault():
+    """Whether its payer is pending again in that run, parked there, or has another draft of it left."""
+    issuer = make_issuer()
+    payers = {reference: make_tenant(reference=reference) for reference in ("PENDING", "PARKED", "TWO")}
+    for reference, payer in payers.items():
+        make_contract(issuer, payer, reference=reference)
+    make_contract(issuer, payers["TWO"], reference="PO", po_number="PO-7")
+    older = bill(issuer, FEBRUARY, issues=False)
+    bill(issuer, date(2026, 2, 2))
+    as_if_before_the_runs()
+    drafts = older.invoices.order_by("pk")
+    review.discard(drafts.filter(payer=payers["PENDING"]))
+    assert reasons(FEBRUARY) == {"stands": 3, "waits_for_run": 1}
+    with connection.cursor() as cursor:  # the others are discarded after the runs, whatever the clock says
+        cursor.execute("update invoicing_billrun set started_at = clock_timestamp()")
+    review.discard(drafts.filter(payer=payers["PARKED"]), waits_for="Preis klären")
+    review.discard(drafts.filter(po_number="PO-7"))
+    assert reasons(FEBRUARY) == {"stands": 1, "waits_for_run": 2, "parked": 1}
+    assert [fault.detail for fault in coverage.report(through=FEBRUARY).faults] == ["Preis klären"]
+
+
+@pytest.mark.parametrize(("before", "reason"), [("59 minutes", "changed_since"), ("61 minutes", "gap")])
+def test_a_change_begun_before_the_run_may_have_come_after_it(before, reason):
+    """Its time in the record is that at which its transaction began."""
+    issuer = make_issuer()
+    contract = make_contract(issuer, make_tenant(), starts_on=date(2026, 4, 1))
+    bill(issuer, FEBRUARY)
+    with connection.cursor() as cursor:
+        cursor.execute("update billing_subscription set starts_on = %s where id = %s", [FEBRUARY, contract.pk])
+        cursor.execute("update billing_item set starts_on = %s where subscription_id = %s", [FEBRUARY, contract.pk])
+        cursor.execute(f"update invoicing_billrun set started_at = now() + interval '{before}'")
+    assert reasons(FEBRUARY) == {reason: 1}
 
 
 def test_a_price_that_cannot_be_reckoned_spoils_no_other_contract():

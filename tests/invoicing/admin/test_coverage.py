@@ -26,7 +26,7 @@ def test_sums_shares_and_what_is_in_error(admin_client):
     assert [row["days"] for row in context["answers"]] == ["159", "0", "0", "0"]
     forgotten = make_contract(issuer, make_tenant(reference="FORGOTTEN"), reference="V-FORGOTTEN")
     with connection.cursor() as cursor:
-        cursor.execute("update invoicing_billrun set started_at = clock_timestamp()")
+        cursor.execute("update invoicing_billrun set started_at = clock_timestamp() + interval '2 hours'")
     admin_client.cookies["django_language"] = "de"
     html = seen(admin_client, through="2026-03-01")
     assert reverse("admin:billing_subscription_change", args=[forgotten.pk]) in html
