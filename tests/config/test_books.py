@@ -24,6 +24,8 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
     """A small book, committed; from then on the connection is the owner's."""
     files = tmp_path_factory.mktemp("files")
     with django_db_blocker.unblock(), committed_small_book(template_database, files):
+        with connection.cursor() as cursor:  # what changed just before a run would explain a gap
+            cursor.execute("update invoicing_billrun set started_at = started_at + interval '2 hours'")
         connection.close()
         with pytest.MonkeyPatch.context() as patch:
             for key in ("USER", "PASSWORD"):
@@ -250,6 +252,7 @@ CASES = {
         ),
         lambda: {
             ("reversals", charge(FIRST)),
+            ("coverage", "contract V-ALONE"),
             ("charged and on a document", f"charge {named('max(id) from billing_charge')} of contract V-ALONE"),
         },
     ),
