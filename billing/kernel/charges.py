@@ -201,15 +201,15 @@ def _reconciled(
         if fee.period.end > nominal.end:
             raise ValueError(f"charge {fee.key} does not lie inside a period of the schedule of item {terms.key}")
         left = fee.net
-        given: list[Booked] = []
+        given = []
         seen = schedule.is_due(fee.period, through)
         for credit in credits.get(fee.key, ()):
             if seen and credit.period & inside:
                 yield _reversal(terms, credit, ordinal, nominal)
             else:
                 left += credit.net
-                given.append(credit)
-        kept = fee.period.without(credit.period for credit in given)
+                given.append(credit.period)
+        kept = fee.period.without(given)
         if seen and (unused := [part for whole in kept for part in whole - inside]):
             used = [part & inside for part in kept if part & inside]
             if not used and not credits.get(fee.key):
@@ -221,10 +221,9 @@ def _reconciled(
                 start = max(inside.start, standing[0][0].start if standing else used[0].start)
                 booked += sum((net for _, net in standing), ZERO)
                 assessed = _assess(terms, ordinal, nominal, Period(start, used[-1].end))
-                if assessed.net > booked and terms.proration not in _PARTS_ADD_UP:
-                    # fewer days at the same price, an earlier fee of which is gone: they are charged anew
-                    for charge in (*given, fee):
-                        yield _reversal(terms, charge, ordinal, nominal)
+                if assessed.net > booked and not given and terms.proration not in _PARTS_ADD_UP:
+                    # fewer days of a period of which an earlier fee is gone: they are charged anew
+                    yield _reversal(terms, fee, ordinal, nominal)
                     continue
             yield from _credits(terms, fee, unused, assessed, booked, ordinal, nominal)
             left += assessed.net - booked

@@ -22,6 +22,7 @@ from billing.kernel.changes import (
     default_when,
     direction,
     effective_on,
+    ended,
     instalments,
     monthly_value,
     paused,
@@ -96,8 +97,16 @@ def test_a_change_on_a_day_needs_the_day():
         effective_on(When.ON_DATE, day("02-20"), SCHEDULE)
 
 
-def test_a_period_ends_with_its_item():
+def test_a_period_ends_with_its_item_and_begins_with_the_first_paid_day():
     assert period_end(item("100", "01-01", "01-20").schedule, day("01-05")) == day("01-20")
+    assert period_end(item("100", "01-03", trial_end="01-18", billing_day=1).schedule, day("01-10")) == day("01-18")
+
+
+def test_an_end_never_moves_out_nor_before_the_first_day():
+    terms = item("100", "01-05", "01-20")
+    assert [ended(terms, day(on)).schedule.ends_before for on in ("01-25", "01-10", "01-01")] == list(
+        map(day, ("01-20", "01-10", "01-05"))
+    )
 
 
 def test_an_upgrade_credits_and_charges_the_same_days():

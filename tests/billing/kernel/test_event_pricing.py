@@ -21,6 +21,9 @@ def event_price(percent="0", **more):
         pytest.param(event_price("1", free_value=30), "10 80", "0 0.60", id="the rest of a value that is free in part"),
         pytest.param(event_price("1", fixed=1, free_value=30), "10 20 5", "0 0 1.05", id="free as a whole, no amount"),
         pytest.param(
+            event_price("1", fixed=1, free_value=30), "30 0", "0 1", id="one without a value, once it is used up"
+        ),
+        pytest.param(
             event_price("1.2", fixed="0.10", free_events=3, free_value=500),
             "200 100 100 50",
             "0 0 0 0.70",

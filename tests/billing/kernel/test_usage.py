@@ -282,9 +282,11 @@ def test_usage_in_the_trial_is_free_up_to_its_quota():
     used = [record("01-05", 30), record("01-17", 20), record("01-18", 5)]
     free = Metered(usage(per_unit(Decimal(2)), "01-03", trial_end="01-18"))
     assert free.run(used, "02-01") == ["01-18 to 02-01: 5 = 10.00"]
-    above = Metered(usage(per_unit(Decimal(2)), "01-03", trial_end="01-18", trial_quota=Decimal(40)))
+    above = Metered(
+        usage(per_unit(Decimal(2), minimum=Decimal(99)), "01-03", trial_end="01-18", trial_quota=Decimal(40))
+    )
     assert above.run(used, "01-18") == ["01-03 to 01-18: 50 = 20.00"]
-    assert above.run(used, "02-01") == ["01-18 to 02-01: 5 = 10.00"]
+    assert above.run(used, "02-01") == ["01-18 to 02-01: 5 = 44.71"]  # the minimum, for 14 of 31 days
 
 
 def test_a_discount_counts_the_billed_periods_of_usage():
