@@ -22,10 +22,12 @@ from django.utils.translation import gettext as _
 from billing.kernel.money import places_of, rounded
 from invoicing import parties
 from invoicing.einvoice.facts import PartyFacts
+from invoicing.pdf import troubles
 from payments import letter as letters
 from payments.kernel.reminders import Due, Item, Left, Level, decide
 from payments.models import DunningLevel, DunningPolicy, DunningRun, Letter, LetterDelivery, Reminder
 from tenants import files, messages
+from tenants.errors import OperatorError
 from tenants.models import Contact, Issuer, Message, Tenant
 from tenants.responsibility import effective
 from tenants.transactions import lock_payers, wake
@@ -231,8 +233,13 @@ def _party(payer: Tenant) -> dict[str, str]:
 
 
 def unwritten() -> QuerySet[Letter]:
-    """The in-tray: letters without a file."""
+    """Letters without a file."""
     return Letter.objects.filter(file=None)
+
+
+def waiting() -> QuerySet[Letter]:
+    """The in-tray: letters without a file, but for those that failed a short while ago."""
+    return troubles.rested(unwritten())
 
 
 def without_address() -> QuerySet[Letter]:
@@ -253,13 +260,13 @@ def to_post(today: date) -> QuerySet[Letter]:
 def write_letters(*, limit: int, on_each: Callable[[], None] | None = None) -> int:
     """Make the files and mails of at most ``limit`` letters; returns how many. Any number of processes may do so.
 
-    One letter's trouble stops no other: it is logged and stays without a file.
+    One letter's trouble stops no other: it is logged, stays without a file, and rests before it is tried again.
     """
     made = after = 0
     while made < limit:
         with transaction.atomic():
             claimed = (
-                unwritten()
+                waiting()
                 .filter(pk__gt=after)
                 .select_for_update(skip_locked=True, no_key=True, of=("self",))
                 .select_related("run__issuer", "payer")
@@ -272,8 +279,11 @@ def write_letters(*, limit: int, on_each: Callable[[], None] | None = None) -> i
             try:
                 with transaction.atomic():
                     _write_letter(claimed)
-            except Exception:
+            except OSError:  # no fault of the letter's: the next one would find the disk just as full
+                raise
+            except Exception as error:
                 logger.exception("A reminder letter cannot be made", extra={"letter": claimed.pk})
+                troubles.note(claimed, str(error) if isinstance(error, OperatorError) else type(error).__name__)
                 continue
             made += 1
         if on_each:

@@ -2,6 +2,7 @@ from invoicing.models.bill_run import BillRun, Outcome
 from invoicing.models.invoice import Delivery, DocumentFile, Invoice, Line, Section, VatShare
 from invoicing.models.ledger import JournalEntry, LedgerAccount, OpenItem, Posting
 from invoicing.models.number_range import NumberRange
+from invoicing.models.trouble import PrintTrouble
 
 __all__ = [
     "BillRun",
@@ -15,6 +16,7 @@ __all__ = [
     "OpenItem",
     "Outcome",
     "Posting",
+    "PrintTrouble",
     "Section",
     "VatShare",
 ]

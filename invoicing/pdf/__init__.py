@@ -2,7 +2,7 @@
 
 from invoicing.einvoice.reading import facts_of
 from invoicing.pdf.document import cover_note, render, title_of
-from invoicing.pdf.filing import overdue, preview, render_document, render_pending
+from invoicing.pdf.filing import overdue, preview, render_document, render_pending, waiting
 from invoicing.pdf.paper import UnprintableText, unprintable
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "render_pending",
     "title_of",
     "unprintable",
+    "waiting",
 ]

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.einvoice.reading import facts_of
 from invoicing.models import DocumentFile, Invoice, JournalEntry
 from invoicing.models.invoice import InvoiceQuerySet
+from invoicing.pdf import troubles
 from invoicing.pdf.document import render
 from tenants import files
 from tenants.errors import OperatorError
@@ -46,7 +47,8 @@ def preview(invoice_id: int) -> bytes:
 def render_pending(limit: int) -> int:
     """Make at most ``limit`` PDFs of issued documents that have none; returns how many. Any number may do so at once.
 
-    One document's trouble stops no other: it is logged, and stays without a file.
+    One document's trouble stops no other: it is logged, stays without a file, and rests before it is tried again;
+    ``render_document`` does so at once.
     """
     made = after = 0
     while made < limit:
@@ -69,14 +71,14 @@ def overdue(now: datetime) -> InvoiceQuerySet:
     return Invoice.objects.issued().unprinted().filter(Exists(booked))
 
 
-def pending() -> InvoiceQuerySet:
-    """Issued documents without a PDF that no other worker holds, until the transaction ends."""
-    return (
-        Invoice.objects.issued()
-        .unprinted()
-        .select_for_update(skip_locked=True, no_key=True, of=("self",))
-        .order_by("pk")
-    )
+def waiting() -> QuerySet[Invoice]:
+    """The in-tray: issued documents without a PDF, but for those that failed a short while ago."""
+    return troubles.rested(Invoice.objects.issued().unprinted())
+
+
+def pending() -> QuerySet[Invoice]:
+    """Those of them that no other worker holds, until the transaction ends."""
+    return waiting().select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("pk")
 
 
 def unmade(claimed: Sequence[Invoice]) -> list[Invoice]:
@@ -92,10 +94,12 @@ def made_or_logged(invoice: Invoice, facts: DocumentFacts) -> bool:
             keep(invoice, facts)
     except OperatorError as refusal:
         logger.error("A document cannot be printed.", extra={"invoice": invoice.pk, "reason": str(refusal)})
+        troubles.note(invoice, str(refusal))
     except OSError:  # no fault of the document's: the next one would find the disk just as full
         raise
-    except Exception:
+    except Exception as error:
         logger.exception("Printing a document failed.", extra={"invoice": invoice.pk})
+        troubles.note(invoice, type(error).__name__)
     else:
         return True
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from io import BytesIO
@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from pypdf import PdfReader
 
 from invoicing import bill_run
 from invoicing.einvoice.facts import Kind
-from invoicing.models import DocumentFile, Invoice
-from invoicing.pdf import UnprintableText, facts_of, filing, preview, render_document, render_pending
+from invoicing.models import DocumentFile, Invoice, JournalEntry, PrintTrouble
+from invoicing.pdf import UnprintableText, facts_of, filing, overdue, preview, render_document, render_pending, waiting
 from tenants import files
 from tenants.models import File
 from tests import builders
@@ -216,6 +218,35 @@ def test_one_document_s_trouble_stops_no_other(caplog, monkeypatch):
     monkeypatch.setattr(filing, "render", drawn)
     assert render_pending(10) == 1
     assert "cannot be printed" in caplog.text
+    assert DocumentFile.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_printed_rests_longer_each_time_and_is_tried_at_once_by_hand(caplog, monkeypatch):
+    issuer = builders.make_issuer()
+    make_contract(issuer)
+    (invoice,) = billed(issuer)
+
+    def refuse(_facts) -> bytes:
+        raise UnprintableText("no glyph")
+
+    waits = []
+    with monkeypatch.context() as patch:
+        patch.setattr(filing, "render", refuse)
+        for _ in range(11):
+            assert waiting().exists()
+            assert (render_pending(10), render_pending(10)) == (0, 0)
+            assert not waiting().exists()
+            trouble = PrintTrouble.objects.annotate(wait=F("next_at") - Now()).get(table="invoicing_invoice")
+            waits.append(round(trouble.wait / timedelta(minutes=1)))
+            PrintTrouble.objects.update(next_at=Now())
+        assert (trouble.row, trouble.attempts, trouble.reason) == (invoice.pk, 11, "no glyph")
+        render_pending(10)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]
+    assert len(caplog.records) == 12
+    far = JournalEntry.objects.get(invoice=invoice).created_at + timedelta(minutes=11)
+    assert overdue(far).get() == invoice  # for the start page: whether it rests or not
+    render_document(invoice.pk)
     assert DocumentFile.objects.count() == 1
 
 

@@ -132,6 +132,11 @@ TRIES = [
     ("open_item_amount_fits", copy_of("invoicing_openitem", OF_ISSUED, invoice_id=DRAFT, amount="'NaN'::numeric")),
     ("posting_amount_fits", copy_of("invoicing_posting", f"entry_id = {ENTRY}", amount="0.001")),
     ("ledger_account_once_per_role", copy_of("invoicing_ledgeraccount", "role = 'receivables'")),
+    (
+        "print_trouble_once_per_record",
+        'insert into invoicing_printtrouble ("table", row, attempts, next_at, reason)'
+        " select 'payments_letter', 1, 1, now(), '' from generate_series(1, 2)",
+    ),
     # numbers
     ("numbers_go_up", "update invoicing_numberrange set next_number = next_number - 1", FROZEN),
     ("numbers_go_up", "update invoicing_numberrange set prefix = prefix || 'X'", FROZEN),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from invoicing import bill_run
-from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting
+from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting, PrintTrouble
 from payments import dunning
 from payments.models import DunningBlock, DunningRun, Letter, LetterDelivery, Reminder
 from tenants import files
@@ -288,3 +288,29 @@ def test_a_second_run_waits_for_the_payer_and_then_finds_nothing(own_database, c
         assert dunning.write_letters(limit=5) == 1
         assert in_thread(lambda: dunning.write_letters(limit=5)).result(timeout=30) == 0
     assert not caplog.records  # it let the letter be, it did not fail at it
+
+
+@pytest.mark.django_db
+def test_a_letter_that_cannot_be_made_rests_before_it_is_tried_again(monkeypatch, caplog):
+    issuer = make_issuer()
+    owe(make_tenant(), issuer)
+    dunning.remind(issuer, on=date(2026, 2, 20))
+    letter = Letter.objects.get()
+
+    def refuse(_facts) -> bytes:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dunning.letters, "render", refuse)
+        assert [dunning.write_letters(limit=5) for _ in range(3)] == [0, 0, 0]
+    assert len(caplog.records) == 1
+    assert (dunning.waiting().count(), dunning.unwritten().get()) == (0, letter)
+    assert dunning.overdue(letter.run.started_at + timedelta(minutes=11)).get() == letter
+    assert PrintTrouble.objects.values_list("table", "row", "attempts", "reason").get() == (
+        "payments_letter",
+        letter.pk,
+        1,
+        "RuntimeError",
+    )
+    PrintTrouble.objects.update(next_at=letter.run.started_at)
+    assert dunning.write_letters(limit=5) == 1

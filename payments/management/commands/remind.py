@@ -49,7 +49,7 @@ class Command(BaseCommand):
             letters += self.report(proposal, left)
 
         dunning.remind(seller, on=on, on_chunk=heard)
-        with progress_bar(self.stderr, dunning.unwritten().count(), _("letters")) as advance:
+        with progress_bar(self.stderr, dunning.waiting().count(), _("letters")) as advance:
             dunning.write_letters(limit=10**9, on_each=lambda: advance(1))
         return letters
 
