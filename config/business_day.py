@@ -10,27 +10,30 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from celery import current_app
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from billing import contracts
+from config import schedules
 from invoicing import bill_run, delivery, pdf
-from invoicing.models import BillRun, Invoice
+from invoicing.models import BillRun
 from payments import dunning
 from payments.models import DunningRun
 from tenants import messages
 from tenants.errors import OperatorError
-from tenants.models import Issuer, Message
+from tenants.models import Activity, Issuer, Message
 from tenants.transactions import acting
 
 logger = logging.getLogger(__name__)
 
 RENDERED_AT_ONCE = 20
 STALE = 55  # seconds after which a wake-up is dropped: the next minute sends another
+GRACE = timedelta(minutes=15)  # that a night has to begin, and between two attempts to make up for it
 
 Bar = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]  # (how many, of what) -> how many more
 
@@ -59,10 +62,14 @@ def today_of(issuer: Issuer, now: datetime) -> date:
 def bill(issuer: Issuer, *, on: date, bar: Bar = unseen) -> BillRun:
     """Charge and draft what is due through ``on``, dated ``on``; issue it if the issuer's nightly run may.
 
-    Finishes first what an earlier run left pending. Raises ``RunInProgress`` if a run of another kind is open that day.
+    Finishes first what an earlier run left pending, if it can be. Raises ``RunInProgress`` if a run of another kind is
+    open that day.
     """
     for left in BillRun.objects.filter(issuer=issuer, state=BillRun.State.RUNNING).exclude(issue_on=on):
-        _bill(left, bar)
+        try:
+            _bill(left, bar)
+        except Exception:  # it stays open, and is tried again by the sweep
+            logger.exception("A run of an earlier day could not be finished", extra={"run": left.pk})
     with acting(actor="", channel="schedule"):
         run = bill_run.start(issuer=issuer, through=on, issue_on=on, issues_by_itself=issuer.issues_by_itself)
     _bill(run, bar)
@@ -86,12 +93,12 @@ def remind(issuer: Issuer, *, on: date) -> DunningRun:
 def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
     """Make the PDFs that are missing, decide about their delivery, write the letters and send every mail that waits."""
     rendered = 0
-    with bar(Invoice.objects.issued().unprinted().count(), _("PDFs")) as advance:
+    with bar(pdf.waiting().count(), _("PDFs")) as advance:
         while made := pdf.render_pending(RENDERED_AT_ONCE):
             rendered += made
             advance(made)
     delivered = delivery.deliver_pending()
-    with bar(dunning.unwritten().count(), _("letters")) as advance:
+    with bar(dunning.waiting().count(), _("letters")) as advance:
         letters = dunning.write_letters(limit=10**9, on_each=lambda: advance(1))
     sent = 0
     messages.expire(now=clock())
@@ -105,36 +112,101 @@ def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
 def start_night(*, now: datetime) -> None:
     """Send each issuer's day to the workers; the day is the issuer's, fixed here and passed on."""
     for issuer in Issuer.objects.all():
-        current_app.send_task("config.day", kwargs={"issuer_id": issuer.pk, "on": today_of(issuer, now).isoformat()})
+        with _by_itself("An issuer's night could not be started", issuer=issuer.pk):
+            _send("config.day", issuer_id=issuer.pk, on=today_of(issuer, now).isoformat())
 
 
 def run_day(issuer: Issuer, *, on: date) -> None:
-    """Renew, bill and remind; the workers are woken for what follows. One part's refusal does not stop the other."""
-    renew(issuer, on=on)
-    try:
-        bill(issuer, on=on)
-    except OperatorError as refusal:
-        logger.error("The nightly bill run was refused", extra={"issuer": issuer.pk, "reason": str(refusal)})
-    remind(issuer, on=on)
+    """Renew, bill and remind; the workers are woken for what follows. One part's trouble does not stop the others.
+
+    What did not work is found by ``missed`` and tried again.
+    """
+    for part in (renew, bill, remind):
+        with _by_itself("A part of the night failed", issuer=issuer.pk, part=part.__name__):
+            part(issuer, on=on)
+
+
+def missed(*, now: datetime) -> list[tuple[Issuer, date]]:
+    """Issuers whose night passed a while ago without a finished bill run or without a dunning run, and its day.
+
+    An issuer that came after that time has its first night yet to come: nothing is billed while it is being set up.
+    A run that is at work is not disturbed.
+    """
+    night = schedules.last_time("config.nightly", now=now)
+    if night is None or not GRACE <= now - night <= timedelta(days=1):
+        return []
+    found = []
+    for issuer in Issuer.objects.all():
+        with _by_itself("An issuer's night could not be looked for", issuer=issuer.pk):
+            on = today_of(issuer, night)
+            if _is_missed(issuer, on) and _was_there(issuer, night):
+                found.append((issuer, on))
+    return found
 
 
 def sweep(*, now: datetime) -> list[str]:
-    """Wake a worker for everything that waits; returns the names of the tasks. Finds what nobody was woken for."""
-    messages.expire(now=now)
-    woken: list[tuple[str, dict[str, Any]]] = [
-        ("invoicing.bill", {"run_id": run})
-        for run in BillRun.objects.filter(state=BillRun.State.RUNNING).values_list("pk", flat=True)
-    ]
-    trays: dict[str, Any] = {
-        "invoicing.render_pending": Invoice.objects.issued().unprinted(),
-        "invoicing.deliver": delivery.with_address(),
-        "payments.write_letters": dunning.unwritten(),
-        "tenants.send_pending": Message.objects.claimable(now),
+    """Wake a worker for everything that waits; returns the names of the tasks. Finds what nobody was woken for.
+
+    What is soon done comes first; a run gets a worker only if none is at it. One tray's trouble does not stop the
+    others.
+    """
+    with _by_itself("Messages of dead workers could not be found"):
+        messages.expire(now=now)
+    trays: dict[str, Callable[[], QuerySet[Any]]] = {
+        "invoicing.render_pending": pdf.waiting,
+        "invoicing.deliver": delivery.with_address,
+        "payments.write_letters": dunning.waiting,
+        "tenants.send_pending": lambda: Message.objects.claimable(now),
     }
-    woken += [(task, {}) for task, tray in trays.items() if tray.exists()]
-    for task, arguments in woken:
-        current_app.send_task(task, kwargs=arguments, expires=STALE)
-    return [task for task, _arguments in woken]
+    woken = []
+    for task, tray in trays.items():
+        with _by_itself("A tray could not be swept", task=task):
+            if tray().exists():
+                _send(task, expires=STALE)
+                woken.append(task)
+    for run in BillRun.objects.filter(state=BillRun.State.RUNNING).order_by("pk"):
+        with _by_itself("A run could not be swept", run=run.pk):
+            if not bill_run.is_worked_on(run):
+                _send("invoicing.bill", run_id=run.pk, expires=STALE)
+                woken.append("invoicing.bill")
+    if _is_time_to_look(now):
+        for issuer, on in missed(now=now):
+            with _by_itself("A missed night could not be made up for", issuer=issuer.pk):
+                _send("config.day", issuer_id=issuer.pk, on=on.isoformat(), expires=GRACE.seconds)
+                woken.append("config.day")
+    return woken
+
+
+def _is_time_to_look(now: datetime) -> bool:
+    """One minute in fifteen: the sweep keeps no memory, and a night is not to be tried again each minute."""
+    return int(now.timestamp()) // 60 % (GRACE.seconds // 60) == 0
+
+
+def _is_missed(issuer: Issuer, on: date) -> bool:
+    states = set(BillRun.objects.filter(issuer=issuer, payer=None, issue_on=on).values_list("state", flat=True))
+    if BillRun.State.RUNNING in states:
+        return False
+    return not states or not DunningRun.objects.filter(issuer=issuer, on=on).exists()
+
+
+def _was_there(issuer: Issuer, night: datetime) -> bool:
+    entered = Activity.objects.filter(table=Issuer._meta.db_table, row=issuer.pk).order_by("pk").first()
+    return entered is None or entered.at <= night
+
+
+@contextmanager
+def _by_itself(message: str, **facts: Any) -> Iterator[None]:
+    """What goes wrong with one issuer, part or tray is put into the log, and goes no further."""
+    try:
+        yield
+    except OperatorError as refusal:
+        logger.error(message, extra=facts | {"reason": str(refusal)})
+    except Exception:
+        logger.exception(message, extra=facts)
+
+
+def _send(task: str, *, expires: int | None = None, **arguments: Any) -> None:
+    current_app.send_task(task, kwargs=arguments, expires=expires)
 
 
 def _bill(run: BillRun, bar: Bar) -> None:

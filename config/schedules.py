@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from itertools import product
 from typing import Any
 
 from celery.beat import ScheduleEntry
@@ -90,6 +93,31 @@ def shown_name(task: PeriodicTask) -> str:
         if (entry.task, stored) == (task.task, task.name):
             return str(entry.name)
     return str(task.name)
+
+
+def last_time(task: str, *, now: datetime) -> datetime | None:
+    """The last time up to ``now``, of today or yesterday, at which a timed row of ``task`` was due; none if disabled.
+
+    The row's own zone counts: where a clock change leaves out its time of day, it is due an hour later.
+    """
+    rows = PeriodicTask.objects.filter(task=task, enabled=True).exclude(crontab=None).select_related("crontab")
+    return max((at for row in rows for at in _times(row.crontab, now)), default=None)
+
+
+def _times(row: CrontabSchedule, now: datetime) -> Iterator[datetime]:
+    """Times of a timetable's row up to ``now``, of today and yesterday in its zone."""
+    timetable = row.schedule
+    here = now.astimezone(row.timezone)
+    for day in (here.date(), here.date() - timedelta(days=1)):
+        if (
+            day.month in timetable.month_of_year
+            and day.day in timetable.day_of_month
+            and day.isoweekday() % 7 in timetable.day_of_week
+        ):
+            for hour, minute in product(timetable.hour, timetable.minute):
+                at = datetime.combine(day, time(hour, minute), tzinfo=row.timezone).astimezone(UTC)
+                if at <= now:
+                    yield at
 
 
 class OneBeat(DatabaseScheduler):

@@ -154,6 +154,27 @@ def bill(run: BillRun, *, on_step: Callable[[int], None] | None = None) -> None:
     finish(run)
 
 
+def bill_a_while(run: BillRun, *, seconds: float) -> bool:
+    """As ``bill``, but ends with the first chunk that is done after ``seconds``. Whether payers are left to be billed
+    that no other process is at.
+    """
+    until = time.monotonic() + seconds
+    while _tried(step, run) or _tried(wait_for_others, run):
+        if time.monotonic() >= until:
+            return run.outcomes.pending().exists() and not is_worked_on(run)
+    finish(run)
+    return False
+
+
+@transaction.atomic
+def is_worked_on(run: BillRun) -> bool:
+    """Whether a process holds the first pending payer, as whoever works on the run does but for a moment between two
+    chunks.
+    """
+    first = run.outcomes.pending().order_by("payer_id").values_list("pk", flat=True).first()
+    return first is not None and not run.outcomes.pending().filter(pk=first).claim(1)
+
+
 @transaction.atomic
 def finish(run: BillRun) -> None:
     """Close the run if no payer is pending, asked under its lock: a person may just have made one pending again."""

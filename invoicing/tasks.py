@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+from celery import current_app, shared_task
 
 from invoicing import bill_run, delivery, pdf
 from invoicing.models import BillRun
 
 BATCH = 100  # PDFs between two looks at what can be mailed
+TURN = 60  # seconds of a bill run, after which it lets go of its worker
 
 
 @shared_task(name="invoicing.bill")
 def bill(*, run_id: int, **_newer: object) -> None:
-    bill_run.bill(BillRun.objects.select_related("issuer").get(pk=run_id))
+    """A turn of a run; what is left goes to the end of the queue, so that PDFs and mails have their turn, too."""
+    if bill_run.bill_a_while(BillRun.objects.select_related("issuer").get(pk=run_id), seconds=TURN):
+        current_app.send_task("invoicing.bill", kwargs={"run_id": run_id})
 
 
 @shared_task(name="invoicing.render")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import transaction
 
+from config import business_day
 from invoicing import bill_run, review
 from invoicing.models import BillRun, Outcome
 from tenants.models import Tenant
@@ -88,3 +91,28 @@ def test_a_payer_whose_contract_another_has_just_been_charged_for_is_billed_with
         for reference, *rest in run.outcomes.values_list("payer__reference", "state", "documents", "lines")
     } == {reference: ["issued", 1, 1] for reference in ("OLD", "NEW", "OTHER")}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_run_is_worked_on_while_somebody_holds_its_first_payer(own_database):
+    issuer = make_issuer()
+    for _ in range(3):
+        make_contract(issuer, make_tenant())
+    run = bill_run.start(issuer=issuer, through=FEBRUARY, issue_on=FEBRUARY, issues_by_itself=True, chunk_size=1)
+    with transaction.atomic():
+        bill_run.step(run)
+        assert in_thread(lambda: bill_run.is_worked_on(run)).result(timeout=30)
+        assert in_thread(lambda: business_day.sweep(now=datetime(2026, 2, 1, 12, 1, tzinfo=UTC))).result(30) == []
+    assert not bill_run.is_worked_on(run)
+    assert "invoicing.bill" in business_day.sweep(now=datetime(2026, 2, 1, 12, 1, tzinfo=UTC))
+
+
+def test_a_run_lets_go_of_its_worker_after_its_turn(own_database):
+    issuer = make_issuer()
+    for _ in range(3):
+        make_contract(issuer, make_tenant())
+    run = bill_run.start(issuer=issuer, through=FEBRUARY, issue_on=FEBRUARY, issues_by_itself=True, chunk_size=1)
+    assert bill_run.bill_a_while(run, seconds=0)
+    assert bill_run.progress(run).pending == 2
+    assert not bill_run.bill_a_while(run, seconds=60)
+    run.refresh_from_db()
+    assert (run.state, bill_run.progress(run).issued) == (BillRun.State.FINISHED, 3)
