@@ -146,18 +146,17 @@ def _outcomes(gaps: Iterable[Position], runs: dict[int, Run]) -> dict[tuple[int,
             select distinct on (r.issuer_id, o.payer_id) r.issuer_id, o.payer_id,
                    case when d.is_since and o.state <> 'parked' then 'pending' else o.state end, o.reason
               from {OUTCOMES} o join {RUNS} r on r.id = o.run_id
-              left join unnest(%s::bigint[], %s::timestamptz[]) as l(issuer, started_at) on l.issuer = r.issuer_id
+              left join unnest(%s::bigint[], %s::timestamptz[]) as l(issuer, since) on l.issuer = r.issuer_id
              cross join lateral (select exists (select from tenants_activity a
                                                  where a."table" = %s and a.row = r.id and a.action = 'discarded'
-                                                   and a.at > l.started_at - %s) as is_since) d
+                                                   and a.at > l.since) as is_since) d
              where o.payer_id = any(%s)
              order by r.issuer_id, o.payer_id, o.state = 'pending' desc, d.is_since desc, r.through desc, r.id desc
             """,
             [
                 list(runs),
-                [run.started_at for run in runs.values()],
+                [run.started_at - LONGEST for run in runs.values()],
                 RUNS,
-                LONGEST,
                 list({position.payer for position in gaps}),
             ],
         )
@@ -180,14 +179,13 @@ def _changed_since(gaps: Sequence[Position], runs: dict[int, Run]) -> set[int]:
               join tenants_activity a
                 on (a."table", a.row) in (('billing_item', w.item), ('billing_subscription', w.contract),
                                           ('tenants_tenant', w.account))
-             where a.at > w.since - %s
+             where a.at > w.since
             """,
             [
                 [position.key for position in gaps],
                 [position.contract for position in gaps],
                 [position.account for position in gaps],
-                [runs[position.issuer].started_at if position.issuer in runs else None for position in gaps],
-                LONGEST,
+                [runs[position.issuer].started_at - LONGEST if position.issuer in runs else None for position in gaps],
             ],
         )
         return {row[0] for row in cursor.fetchall()}

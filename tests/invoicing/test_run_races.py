@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from django.db import transaction
 
 from config import business_day
-from invoicing import bill_run, review
+from invoicing import bill_run, review, tasks
 from invoicing.models import BillRun, Outcome
 from tenants.models import Tenant
 from tenants.transactions import lock_payers
@@ -106,13 +107,19 @@ def test_a_run_is_worked_on_while_somebody_holds_its_first_payer(own_database):
     assert "invoicing.bill" in business_day.sweep(now=datetime(2026, 2, 1, 12, 1, tzinfo=UTC))
 
 
-def test_a_run_lets_go_of_its_worker_after_its_turn(own_database):
+def test_a_run_lets_go_of_its_worker_after_its_turn_and_queues_anew(own_database, monkeypatch):
     issuer = make_issuer()
     for _ in range(3):
         make_contract(issuer, make_tenant())
     run = bill_run.start(issuer=issuer, through=FEBRUARY, issue_on=FEBRUARY, issues_by_itself=True, chunk_size=1)
-    assert bill_run.bill_a_while(run, seconds=0)
-    assert bill_run.progress(run).pending == 2
-    assert not bill_run.bill_a_while(run, seconds=60)
+    sent = []
+    wakes = SimpleNamespace(send_task=lambda task, kwargs: sent.append((task, kwargs)))
+    monkeypatch.setattr(tasks, "current_app", wakes)
+    monkeypatch.setattr(tasks, "TURN", 0)
+    tasks.bill(run_id=run.pk)
+    assert (bill_run.progress(run).pending, sent) == (2, [("invoicing.bill", {"run_id": run.pk})])
+    monkeypatch.setattr(tasks, "TURN", 60)
+    tasks.bill(run_id=run.pk)
+    assert len(sent) == 1
     run.refresh_from_db()
     assert (run.state, bill_run.progress(run).issued) == (BillRun.State.FINISHED, 3)
