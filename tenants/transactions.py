@@ -19,6 +19,28 @@ def tree_lock() -> None:
         cursor.execute("select pg_advisory_xact_lock(%s)", [TREE_LOCK])
 
 
+def lock_payers_of(tenants: Sequence[int]) -> None:
+    """Hold ``tenants`` (keys) and those who pay for them, in key order, as ``lock_payers`` does.
+
+    Who pays is read again under the lock: where somebody else has changed it meanwhile, all are let go (a savepoint
+    gives locks back) and the new payers are waited for, in order. Holding the account keeps its payer what it is.
+    """
+    while True:
+        savepoint = transaction.savepoint()
+        payers = _payers_of(tenants)
+        lock_payers(sorted(payers | set(tenants)))
+        if _payers_of(tenants) <= payers:
+            transaction.savepoint_commit(savepoint)
+            return
+        transaction.savepoint_rollback(savepoint)
+
+
+def _payers_of(tenants: Sequence[int]) -> set[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("select coalesce(pay_by_id, id) from tenants_tenant where id = any(%s)", [list(tenants)])
+        return {row[0] for row in cursor.fetchall()}
+
+
 def lock_payers(payers: Sequence[int]) -> None:
     """Hold ``payers`` (tenant keys) until the transaction ends, in key order, so that two callers cannot deadlock."""
     with connection.cursor() as cursor:
