@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from django.contrib.auth.models import User
+from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.contracts.positions import listed_price
@@ -19,8 +21,6 @@ from billing.kernel.term import Term
 from billing.models import Amendment, Price, Product, Subscription
 from tenants.errors import OperatorError
 from tenants.models import Issuer
-
-MISSED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,14 @@ class Renewal:
 
 
 def due(issuer: Issuer, *, on: date, days: int) -> list[Renewal]:
-    """The contracts that renew themselves within so many days, unless notice is given; by the day of their renewal."""
+    """The contracts that renew themselves within so many days, unless notice is given; by the day of their renewal.
+
+    Each with its next renewal, or the first one that is overdue.
+    """
     found = []
-    for subscription, term in _renewing(issuer, on):
-        if term.renews_on <= on + timedelta(days=days):
+    for subscription, terms in _renewing(issuer, on):
+        term = next(terms, None)
+        if term is not None and term.renews_on <= on + timedelta(days=days):
             at_risk = rounded(
                 monthly(subscription, term.renews_on) * (subscription.renewal_months or 0),
                 places_of(subscription.currency),
@@ -57,21 +61,18 @@ class Renewed:
 def renew_due(issuer: Issuer, *, on: date, by: User | None = None, channel: str = "schedule") -> Renewed:
     """Renew every contract of which notice can no longer be given on ``on``. A second time finds nothing.
 
-    A term that ended in the last week is made up for. A contract that cannot be renewed (its price is no longer in the
-    list) stops no other.
+    Every term since the last renewal is made up for, however long nobody asked. A contract that cannot be renewed (its
+    price is no longer in the list) stops no other; it is refused anew each time, until it can be, and its later terms
+    wait for it.
     """
-    written: dict[tuple[int, date], Amendment] = {}
-    refused = []
-    for day in (on - MISSED, on):
-        for subscription, term in _renewing(issuer, day):
-            if term.notice_by < on and (subscription.pk, term.renews_on) not in written:
-                try:
-                    written[subscription.pk, term.renews_on] = renew(
-                        subscription, renews_on=term.renews_on, reason="", by=by, channel=channel
-                    )
-                except OperatorError as refusal:
-                    refused.append(str(refusal))
-    return Renewed(list(written.values()), list(dict.fromkeys(refused)))
+    written, refused = [], []
+    for subscription, terms in _renewing(issuer, on):
+        try:
+            for term in takewhile(lambda term: term.notice_by < on, terms):
+                written.append(renew(subscription, renews_on=term.renews_on, reason="", by=by, channel=channel))
+        except OperatorError as refusal:
+            refused.append(str(refusal))
+    return Renewed(written, refused)
 
 
 def renew(subscription: Subscription, *, renews_on: date, reason: str, by: User | None, channel: str) -> Amendment:
@@ -100,23 +101,30 @@ def _prices_on(change: Change, day: date) -> dict[str, list[int]]:
     return prices
 
 
-def _renewing(issuer: Issuer, on: date) -> Iterator[tuple[Subscription, Term]]:
-    """Contracts that renew themselves, with the term in force on ``on``; without those that end with it or before,
-    and those that are renewed already."""
+def _renewing(issuer: Issuer, on: date) -> Iterator[tuple[Subscription, Iterator[Term]]]:
+    """Contracts that renew themselves and began by ``on``, each with its terms since its last renewal.
+
+    A renewal is on record as an amendment; what was renewed by hand, or withdrawn, counts as done.
+    """
     candidates = (
         Subscription.objects.filter(issuer=issuer, starts_on__lte=on, renewal_months__gt=0, term_months__gt=0)
-        .active_on(on)
+        .annotate(renewed_until=Max("amendments__effective_on", filter=Q(amendments__kind=Amendment.Kind.RENEWAL)))
         .select_related("tenant")
         .order_by("reference")
     )
-    renewed = set(
-        Amendment.objects.filter(
-            kind=Amendment.Kind.RENEWAL, effective_on__gt=on, subscription__issuer=issuer
-        ).values_list("subscription_id", "effective_on")
-    )
     for subscription in candidates:
-        term = term_of(subscription, on)
-        if term is None or (subscription.pk, term.renews_on) in renewed:
-            continue
-        if subscription.ends_before is None or subscription.ends_before > term.renews_on:
-            yield subscription, term
+        yield subscription, _unrenewed(subscription, subscription.renewed_until)
+
+
+def _unrenewed(subscription: Subscription, renewed_until: date | None) -> Iterator[Term]:
+    """The terms that another follows, from the one that began with the last renewal on, without end but the contract's.
+
+    Left out is what came before it began here: of one taken over, the renewals that another system or account saw to.
+    """
+    taken_over = subscription.billed_before and subscription.billed_before - timedelta(days=1)
+    day = renewed_until or max(subscription.starts_on, taken_over or subscription.starts_on)
+    while (term := term_of(subscription, day)) is not None:
+        if subscription.ends_before is not None and subscription.ends_before <= term.renews_on:
+            return
+        yield term
+        day = term.renews_on

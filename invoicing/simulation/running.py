@@ -140,7 +140,8 @@ class _Play:
         """Renew what renews itself by ``day``, each on the first day on which notice can no longer be given."""
         while (found := self._next_renewal()) is not None and found <= day:
             renewed = contracts.renew_due(self.world.issuer, on=found)
-            self.refused += [self.world.plain(reason) for reason in renewed.refused]
+            reasons = [self.world.plain(reason) for reason in renewed.refused]
+            self.refused += [reason for reason in reasons if reason not in self.refused]  # tried again each time
             for amendment in renewed.amendments:
                 self._note("", amendment, found)
             for subscription in self.world.contracts:

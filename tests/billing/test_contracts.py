@@ -262,7 +262,8 @@ def test_a_plan_of_24_instalments_ends_after_24():
         effective=day("2026-01-31"),
         **BY_TEST,
     )
-    run(contract, "2030-01-01")
+    for through in ("2027-01-01", "2028-01-01", "2030-01-01"):  # an issuer's bound is 36 periods at once
+        run(contract, through)
     instalments = booked(contract).filter(item__line=2)
     assert instalments.count() == 24
     assert {charge.net.amount for charge in instalments} == {Decimal("41.65")}
@@ -498,6 +499,34 @@ def test_a_contract_moves_to_another_account_on_the_same_days():
         contracts.reinstate(contract, **BY_TEST)
 
 
+def test_a_term_goes_on_at_the_other_account_where_it_stands():
+    contract = make("10.00", "2026-01-31", term_months=1, renewal_months=1, notice_days=10)
+    pause(contract, "2026-03-05", until=day("2026-03-10"), policy="extend_term")
+    _ending, moved = contracts.transfer(
+        contract, tenant=make_tenant(), reference="V-NEW", effective=day("2026-04-03"), **BY_TEST
+    )
+    quantity(moved, 2, "2026-04-20")
+    moved.refresh_from_db()
+    for there in (contract, moved):
+        there.refresh_from_db()
+        terms = [contracts.term_of(there, day(on)).renews_on for on in ("2026-04-05", "2026-05-05", "2026-06-05")]
+        assert terms == [day("2026-05-05"), day("2026-06-05"), day("2026-07-05")]
+    assert contracts.term_of(moved, day("2026-04-05")).notice_by == day("2026-04-24")
+    assert contracts.earliest_end(moved, day("2026-04-24")) == day("2026-05-05")
+
+
+def test_a_contract_that_waits_for_its_activation_waits_at_the_other_account():
+    contract = make("100.00", "2026-01-01", billing_starts_with="activation")
+    _ending, moved = contracts.transfer(
+        contract, tenant=make_tenant(), reference="V-NEW", effective=day("2026-02-01"), **BY_TEST
+    )
+    run(moved, "2026-03-01")
+    assert nets(moved) == []
+    contracts.activate(moved, activated_on=day("2026-03-10"), **BY_TEST)
+    run(moved, "2026-03-10")
+    assert [(c.starts_on, f"{c.net.amount:.2f}") for c in booked(moved)] == [(day("2026-03-10"), "100.00")]
+
+
 # --- renewal ---
 
 
@@ -518,3 +547,53 @@ def test_a_contract_is_renewed_when_notice_can_no_longer_be_given_at_the_price_o
     assert contracts.renew_due(issuer, on=day("2026-10-03")).amendments == []
     run(contract, "2027-01-01")
     assert nets(contract)[-2:] == ["100.00", "110.00"]
+
+
+def test_every_term_since_the_last_renewal_is_made_up_for_however_late():
+    contract = make("100.00", "2025-02-01", term_months=12, renewal_months=6, notice_days=30)
+    old = contract.items.get().price
+    old.ends_before = day("2026-02-01")
+    old.save()
+    make_price((None, "110.00", "0"), product=old.product, price_class=old.price_class, starts_on=day("2026-02-01"))
+    issuer = contract.issuer
+    (overdue,) = contracts.renewals_due(issuer, on=day("2026-09-15"), days=0)
+    assert overdue.renews_on == day("2026-02-01")
+    done = contracts.renew_due(issuer, on=day("2026-09-15"))
+    assert [a.effective_on for a in done.amendments] == [day("2026-02-01"), day("2026-08-01")]
+    assert contracts.renew_due(issuer, on=day("2026-09-15")).amendments == []
+    run(contract, "2026-02-01")
+    assert nets(contract)[-2:] == ["100.00", "110.00"]
+
+
+def test_a_renewal_that_is_refused_is_listed_and_tried_again_and_stops_no_other():
+    contract = make("100.00", "2025-02-01", reference="V-A", term_months=12, renewal_months=6, notice_days=30)
+    other = make(
+        "10.00", "2025-02-01", reference="V-B", issuer=contract.issuer, term_months=12, renewal_months=12, notice_days=0
+    )
+    old = contract.items.get().price
+    old.ends_before = day("2026-02-01")
+    old.save()
+    for on in ("2026-02-01", "2026-08-20"):
+        done = contracts.renew_due(contract.issuer, on=day(on))
+        assert [reason for reason in done.refused if "V-A" in reason] == done.refused != []
+    assert [a.effective_on for a in other.amendments.filter(kind="renewal")] == [day("2026-02-01")]
+    assert [
+        r.subscription.reference for r in contracts.renewals_due(contract.issuer, on=day("2026-08-20"), days=1)
+    ] == ["V-A"]
+    make_price((None, "110.00", "0"), product=old.product, price_class=old.price_class, starts_on=day("2026-02-01"))
+    done = contracts.renew_due(contract.issuer, on=day("2026-08-21"))
+    assert ([a.effective_on for a in done.amendments], done.refused) == ([day("2026-02-01"), day("2026-08-01")], [])
+
+
+def test_renewals_from_before_a_contract_was_taken_over_are_not_made_up_for():
+    contract = make(
+        "100.00",
+        "2020-02-01",
+        term_months=12,
+        renewal_months=12,
+        notice_days=0,
+        billed_before=day("2025-02-01"),
+        ends_before=day("2026-02-01"),
+    )
+    done = contracts.renew_due(contract.issuer, on=day("2026-03-01"))
+    assert [a.effective_on for a in done.amendments] == [day("2025-02-01")]
