@@ -48,10 +48,11 @@ class Contract:
     po_number: str
     starts_on: date
     ends_before: date | None
+    term_from: date
     term_months: int | None
     renewal_months: int | None
     notice_days: int | None
-    extended_days: int = 0
+    extended_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +190,9 @@ def _read_items(condition: str, arguments: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select s.id, s.reference, s.tenant_id, s.currency, s.po_number, s.starts_on, s.ends_before, s.term_months,
-                   s.renewal_months, s.notice_days, s.extended_days, s.trial_ends_before, s.billing_day,
-                   s.billed_before, s.keeps_last_period, {BILLING_STARTS_ON},
+            select s.id, s.reference, s.tenant_id, s.currency, s.po_number, s.starts_on, s.ends_before,
+                   coalesce(s.term_from, s.starts_on), s.term_months, s.renewal_months, s.notice_days, s.extended_days,
+                   s.trial_ends_before, s.billing_day, s.billed_before, s.keeps_last_period, {BILLING_STARTS_ON},
                    i.id, i.product_id, i.price_id, i.quantity, i.interval, i.timing, i.proration, i.starts_on,
                    i.ends_before, i.line, i.anchor_on, i.anchor_day, i.periods_before,
                    t.status, coalesce(t.pay_by_id, t.id), t.reference
@@ -217,7 +218,7 @@ def _set_aside(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], dict
 
 
 def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]:
-    prices = price_terms({row[18] for row in rows})
+    prices = price_terms({row[19] for row in rows})
     grants = _read_grants({row[0] for row in rows})
     contracts: dict[int, Contract] = {}
     positions = []
@@ -225,10 +226,10 @@ def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]
     for row in rows:
         contract = contracts.get(row[0])
         if contract is None:
-            contract = contracts[row[0]] = Contract(*row[:11])
-        trial_ends_before, billing_day, billed_before, keeps_last_period, paid_from = row[11:16]
-        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[16:25]
-        line, anchor_on, anchor_day, periods_before = row[25:29]
+            contract = contracts[row[0]] = Contract(*row[:12])
+        trial_ends_before, billing_day, billed_before, keeps_last_period, paid_from = row[12:17]
+        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[17:26]
+        line, anchor_on, anchor_day, periods_before = row[26:30]
         paid_from = max(contract.starts_on, paid_from)
         if trial_ends_before and trial_ends_before > paid_from:
             paid_from = trial_ends_before

@@ -19,7 +19,7 @@ from tenants.copying import new_keys, table_of
 from tenants.import_rows import CHANGED, NEW, UNCHANGED, Recipe, Staged, Verdict, insert
 from tenants.models import ImportBatch, Tenant
 from tenants.tabular import RowError
-from tenants.transactions import lock_payers
+from tenants.transactions import lock_payers_of
 
 COLUMNS = (
     Text(name="contract", required=True, max_length=60),
@@ -197,16 +197,8 @@ def price_errors(
 def begin(batch: ImportBatch) -> None:
     """Hold the payers of the contracts that will change, so that no run reckons with the old terms meanwhile."""
     references = batch.rows.filter(state=CHANGED).values("reference")
-    lock_payers(
-        sorted(
-            {
-                payer or tenant
-                for tenant, payer in Subscription.objects.filter(
-                    issuer=batch.issuer, reference__in=references
-                ).values_list("tenant_id", "tenant__pay_by_id")
-            }
-        )
-    )
+    changed = Subscription.objects.filter(issuer=batch.issuer, reference__in=references)
+    lock_payers_of(list(changed.order_by().values_list("tenant_id", flat=True).distinct()))
 
 
 def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:

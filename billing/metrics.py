@@ -156,9 +156,15 @@ def _decreases(positions: Sequence[Position], after: date, through: date) -> Ite
 
 def term_end(contract: Contract, on: date) -> date | None:
     """First day after the term in force on a day, longer by the pauses that extend it; ``None`` without a term."""
-    longer = timedelta(days=contract.extended_days)
-    term = term_on(on - longer, contract.starts_on, contract.term_months, contract.renewal_months, contract.notice_days)
-    return None if term is None else term.renews_on + longer
+    term = term_on(
+        on,
+        contract.term_from,
+        contract.term_months,
+        contract.renewal_months,
+        contract.notice_days,
+        contract.extended_days,
+    )
+    return None if term is None else term.renews_on
 
 
 @dataclass(frozen=True, slots=True)

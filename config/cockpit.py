@@ -23,8 +23,8 @@ from django.utils.translation import get_language, gettext, ngettext
 from django_celery_beat.models import PeriodicTask
 
 from billing import charging
+from billing.contracts import term_of
 from billing.kernel.schedule import Timing
-from billing.kernel.term import term_on
 from billing.models import Item, Product, Subscription
 from config.schedules import shown_name
 from invoicing import delivery, pdf
@@ -431,13 +431,7 @@ def contract_row(
     subscription: Subscription, following: dict[int, tuple[date, Decimal]] | None, tenant: Tenant, today: date
 ) -> dict[str, Any]:
     items = [item for item in subscription.items.all() if item.ends_before is None or item.ends_before > today]
-    term = term_on(
-        today,
-        subscription.starts_on,
-        subscription.term_months,
-        subscription.renewal_months,
-        subscription.notice_days,
-    )
+    term = term_of(subscription, today)
     due = (following or {}).get(subscription.pk)
     is_over = subscription.ends_before is not None and subscription.ends_before <= today
     return {

@@ -414,7 +414,14 @@ def contract_details(contract: Contract, on: date) -> dict[str, Any]:
             details["renewal_months"] = contract.renewal_months
         if contract.notice_days is not None:
             details["notice_days"] = contract.notice_days
-        term = term_on(on, contract.starts_on, contract.term_months, contract.renewal_months, contract.notice_days)
+        term = term_on(
+            on,
+            contract.term_from,
+            contract.term_months,
+            contract.renewal_months,
+            contract.notice_days,
+            contract.extended_days,
+        )
         if term is not None and (contract.ends_before is None or term.renews_on < contract.ends_before):
             details["renews_on"] = term.renews_on.isoformat()
             details["notice_by"] = term.notice_by.isoformat()

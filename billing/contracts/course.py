@@ -193,6 +193,7 @@ def _apply(event: Event, state: _State, result: Course) -> None:
                 Terms.of(item), _day(item["starts_on"]), _day_or_none(item["ends_before"])
             )
         state.ends_before = _day_or_none(data["ends_before"])
+        result.extended_days = data.get("extended_days", 0)
     elif event.kind == "add":
         state.lines[data["line"]] = _Line(Terms.of(data), event.on, _day_or_none(data.get("ends_before")))
     elif event.kind in ("quantity", "price", "override", "end"):

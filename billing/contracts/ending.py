@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.contracts.course import Stretch
 from billing.contracts.starting import write_start
 from billing.contracts.timing import Effective, day_of, earliest_end, grid_at, term_of
-from billing.contracts.writing import Author, Change, changing, charged_before, course_of
+from billing.contracts.writing import Author, Change, changing, charged_before
 from billing.kernel.changes import MoneyPolicy, When
 from billing.kernel.schedule import Unit
 from billing.models import Amendment, Grant, Item, Subscription
@@ -145,9 +145,8 @@ def transfer(
 
     Both are one transaction, under the locks of both payers. What was charged beyond the day is given back here.
     """
-    payer = tenant.pay_by_id or tenant.pk
-    with changing(subscription, reason=reason, by=by, channel=channel, payers=[payer]) as change:
-        fresh = change.subscription
+    with changing(subscription, reason=reason, by=by, channel=channel, tenants=[tenant.pk]) as change:
+        fresh, tenant = change.subscription, Tenant.objects.get(pk=tenant.pk)
         if tenant.pk == fresh.tenant_id:
             raise change.refuse(_("it belongs to this account already."))
         if tenant.status == Tenant.Status.CLOSED:
@@ -172,13 +171,9 @@ def transfer(
 
 
 def _successor(fresh: Subscription, tenant: Tenant, reference: str, effective: date) -> Subscription:
-    """The same terms for the other account; a trial or a term goes on where it stands."""
+    """The same terms for the other account; a trial or a term goes on where it stands, and so does the wait for the
+    day with which billing starts."""
     trial = fresh.trial_ends_before
-    term = term_of(fresh, effective)
-    months = None
-    if term is not None:
-        apart = (term.renews_on.year - effective.year) * 12 + term.renews_on.month - effective.month
-        months = max(1, apart)
     return Subscription.objects.create(
         issuer=fresh.issuer,
         reference=reference,
@@ -188,8 +183,13 @@ def _successor(fresh: Subscription, tenant: Tenant, reference: str, effective: d
         starts_on=effective,
         ends_before=fresh.ends_before,
         trial_ends_before=trial if trial is not None and trial > effective else None,
+        billing_starts_with=fresh.billing_starts_with,
+        activated_on=fresh.activated_on,
+        accepted_on=fresh.accepted_on,
         billing_day=fresh.billing_day,
-        term_months=months,
+        term_from=fresh.term_from or fresh.starts_on,
+        term_months=fresh.term_months,
+        extended_days=fresh.extended_days,
         renewal_months=fresh.renewal_months,
         notice_days=fresh.notice_days,
         po_number=fresh.po_number,
@@ -197,10 +197,10 @@ def _successor(fresh: Subscription, tenant: Tenant, reference: str, effective: d
 
 
 def _moved(fresh: Subscription, successor: Subscription, stretch: Stretch, effective: date) -> Item:
-    """A position on the same periods, its billed periods counted on."""
+    """A position on the same periods, its billed periods counted on; there are none while billing waits."""
     grid = grid_at(fresh, stretch)
     terms = stretch.terms
-    if grid.interval.unit is not Unit.ONCE:
+    if grid.interval.unit is not Unit.ONCE and fresh.billing_starts_on is not None:
         before = grid.index(effective) - grid.index(max(fresh.paid_from, fresh.starts_on))
         terms = replace(terms, anchor_on=grid.anchor, anchor_day=grid.anchor_day, periods_before=max(0, before))
     return Item(
@@ -235,10 +235,10 @@ def _move_grants(fresh: Subscription, successor: Subscription, effective: date) 
 
 def follow_file(subscription: Subscription, ends_before: date | None, author: Author) -> Amendment | None:
     """Set the end a contract file states, earlier or later than it was; no notice is asked for."""
-    now = course_of(subscription).ends_before
-    if now == ends_before:
-        return None
     with changing(subscription, reason=author.reason, by=author.by, channel=author.channel) as change:
+        now = change.course.ends_before
+        if now == ends_before:
+            return None
         data: dict[str, Any] = {"ends_before": ends_before.isoformat() if ends_before else None}
         if ends_before is not None and (now is None or ends_before < now):
             return change.write(

@@ -15,7 +15,7 @@ from billing.contracts.positions import agreed_price, listed_price
 from billing.contracts.writing import Author, Change, events_of, start_data
 from billing.models import Amendment, Item, Product, Subscription
 from tenants.models import Tenant
-from tenants.transactions import acting, lock_payers
+from tenants.transactions import acting, lock_payers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def start(
     """
     author = Author(reason, by, channel)
     with acting(actor=by.get_username() if by else "", channel=channel, reason=reason):
+        lock_payers_of([subscription.tenant_id])
         tenant = Tenant.objects.get(pk=subscription.tenant_id)
-        lock_payers([tenant.pay_by_id or tenant.pk])
         change = Change(subscription, author, [], course([]))
         if tenant.status == Tenant.Status.CLOSED:
             raise change.refuse(_("the account %(account)s is closed."), account=tenant.reference)

@@ -21,15 +21,14 @@ Effective = date | When
 
 def term_of(subscription: Subscription, day: date) -> Term | None:
     """The term in force on ``day``, longer by the pauses that extend it; ``None`` without one."""
-    longer = timedelta(days=subscription.extended_days)
-    term = term_on(
-        day - longer,
-        subscription.starts_on,
+    return term_on(
+        day,
+        subscription.term_from or subscription.starts_on,
         subscription.term_months,
         subscription.renewal_months,
         subscription.notice_days,
+        subscription.extended_days,
     )
-    return term and Term(term.renews_on + longer, term.notice_by + longer)
 
 
 def earliest_end(subscription: Subscription, day: date) -> date:

@@ -17,8 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.contracts.course import Course, Event, Stretch, Terms, course
 from billing.models import Amendment, Charge, Item, Pause, Subscription
 from tenants.errors import OperatorError
-from tenants.models import Tenant
-from tenants.transactions import acting, lock_payers
+from tenants.transactions import acting, lock_payers_of
 
 
 class ChangeRefused(OperatorError):
@@ -86,16 +85,15 @@ class Change:
 
 @contextmanager
 def changing(
-    subscription: Subscription, *, reason: str, by: User | None, channel: str, payers: Sequence[int] = ()
+    subscription: Subscription, *, reason: str, by: User | None, channel: str, tenants: Sequence[int] = ()
 ) -> Iterator[Change]:
-    """One transaction, on record, with the contract's payer (and further ``payers``) locked.
+    """One transaction, on record, with the contract's payer (and those of further ``tenants``) locked.
 
     A contract that was never amended is written down as it is first: its start.
     """
     author = Author(reason, by, channel)
     with acting(actor=by.get_username() if by else "", channel=channel, reason=reason):
-        tenant = Tenant.objects.get(pk=subscription.tenant_id)
-        lock_payers([tenant.pay_by_id or tenant.pk, *payers])
+        lock_payers_of([subscription.tenant_id, *tenants])
         fresh = Subscription.objects.select_related("issuer", "price_class", "tenant").get(pk=subscription.pk)
         if not fresh.amendments.exists():
             _store(fresh, _start_of(fresh), Author("", None, channel))
@@ -147,6 +145,7 @@ def start_data(subscription: Subscription, items: Sequence[Item]) -> dict[str, A
         "ends_before": end.isoformat() if end else None,
         "trial_ends_before": trial.isoformat() if trial else None,
         "billing_day": subscription.billing_day,
+        "extended_days": subscription.extended_days,
     }
 
 

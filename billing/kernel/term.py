@@ -15,15 +15,24 @@ class Term:
 
 
 def term_on(
-    day: date, starts_on: date, term_months: int | None, renewal_months: int | None, notice_days: int | None
+    day: date,
+    starts_on: date,
+    term_months: int | None,
+    renewal_months: int | None,
+    notice_days: int | None,
+    extended_days: int = 0,
 ) -> Term | None:
     """The term in force on ``day``; ``None`` for a contract without a term, or past its only one.
 
-    Renewals count from the end of the first term, never from one another, so that a 31st stays a 31st. Notice of n days
-    leaves n whole days: 90 days to 31 December are given on 2 October at the latest.
+    ``starts_on``: first day of the first term, which for a contract taken over from another account lies before its
+    own first day. Renewals count from the end of the first term, never from one another, so that a 31st stays a 31st;
+    ``extended_days`` (by pauses) make each end later. Notice of n days leaves n whole days: 90 days to 31 December are
+    given on 2 October at the latest.
     """
     if not term_months:
         return None
+    longer = timedelta(days=extended_days)
+    day -= longer
     n = 0
     renews_on = months_after(starts_on, term_months)
     if renews_on <= day:
@@ -33,4 +42,5 @@ def term_on(
         n = max(0, months // renewal_months - 1)
         while (renews_on := months_after(starts_on, term_months + n * renewal_months)) <= day:
             n += 1
+    renews_on += longer
     return Term(renews_on, renews_on - timedelta(days=1 + (notice_days or 0)))

@@ -143,6 +143,7 @@ class Price(models.Model):
             models.CheckConstraint(
                 name="price_figures_are_numbers",
                 condition=below_infinity("package_size", "minimum", "cap", "free_quantity"),
+                violation_error_message=_("The figures are numbers below 1,000,000,000,000,000."),
             ),
             models.CheckConstraint(
                 name="price_bounds_in_order",
@@ -180,7 +181,9 @@ class Tier(models.Model):
                 violation_error_message=_("The upper bound of a tier is above zero."),
             ),
             models.CheckConstraint(
-                name="tier_figures_are_numbers", condition=below_infinity("up_to", "unit_price", "flat_amount")
+                name="tier_figures_are_numbers",
+                condition=below_infinity("up_to", "unit_price", "flat_amount"),
+                violation_error_message=_("The figures are numbers below 1,000,000,000,000,000."),
             ),
             models.CheckConstraint(
                 name="tier_prices_are_not_negative",

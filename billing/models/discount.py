@@ -35,7 +35,11 @@ class Discount(models.Model):
         verbose_name_plural = _("discounts")
         ordering = ["reference"]
         constraints = [
-            models.CheckConstraint(name="discount_amount_is_a_number", condition=below_infinity("amount")),
+            models.CheckConstraint(
+                name="discount_amount_is_a_number",
+                condition=below_infinity("amount"),
+                violation_error_message=_("The amount is a number below 1,000,000,000,000,000."),
+            ),
             models.CheckConstraint(
                 name="discount_has_its_value",
                 condition=Q(kind="percent", percent__isnull=False, percent__gt=0, percent__lte=100, amount=None)
@@ -82,6 +86,7 @@ class Grant(models.Model):
             models.CheckConstraint(
                 name="grant_ends_after_it_starts",
                 condition=Q(starts_on=None) | Q(ends_before=None) | Q(ends_before__gte=F("starts_on")),
+                violation_error_message=_("The discount ends before it starts."),
             ),
         ]
 

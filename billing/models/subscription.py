@@ -69,6 +69,12 @@ class Subscription(models.Model):
         help_text=_("Earlier days were billed by another system and are waived here."),
     )
     term_months = models.PositiveSmallIntegerField(_("term in months"), null=True, blank=True)
+    term_from = models.DateField(
+        _("first day of the term"),
+        null=True,
+        blank=True,
+        help_text=_("Empty: the first day of the contract. Earlier if it was taken over from another account."),
+    )
     renewal_months = models.PositiveSmallIntegerField(_("renewal in months"), null=True, blank=True)
     notice_days = models.PositiveSmallIntegerField(_("notice in days"), null=True, blank=True)
     extended_days = models.PositiveSmallIntegerField(
@@ -184,6 +190,9 @@ class Item(models.Model):
                 name="item_anchor_is_whole",
                 condition=Q(anchor_on=None, anchor_day=None)
                 | Q(anchor_on__isnull=False, anchor_day__isnull=False, anchor_day__gte=1, anchor_day__lte=31),
+                violation_error_message=_(
+                    "A first day of its own comes with its day of the month (1 to 31), and that with a first day."
+                ),
             ),
             models.CheckConstraint(
                 name="item_quantity_above_zero",

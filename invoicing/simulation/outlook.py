@@ -22,7 +22,7 @@ from invoicing.simulation.reading import checked
 from invoicing.simulation.running import simulate
 from tenants.errors import OperatorError
 from tenants.models import Tenant
-from tenants.transactions import lock_payers, rehearsal
+from tenants.transactions import lock_payers_of, rehearsal
 
 DOCUMENTS = 12
 WHAT_IF = "WHAT-IF"
@@ -76,9 +76,9 @@ def of_contract(subscription: Subscription, *, on: date, change: Change | None =
     yet stands on the first one. The payer is locked while it lasts. Raises what the change or drafting refuses.
     """
     with rehearsal():
+        lock_payers_of([subscription.tenant_id])
         tenant = Tenant.objects.get(pk=subscription.tenant_id)
         payer = tenant.pay_by_id or tenant.pk
-        lock_payers([payer])
         if tenant.status != Tenant.Status.ACTIVE:
             raise NotBilled(_("%(account)s is not active: it is not billed.") % {"account": tenant.reference})
         if change is not None:
