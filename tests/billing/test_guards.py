@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.db import DatabaseError, connection, connections, transaction
-from django.db.models import ProtectedError
+from django.db.models import CheckConstraint, ProtectedError
 
 from billing.models import Charge, Item, Price, Subscription
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, fingerprint, guards_of
@@ -183,3 +184,11 @@ def test_the_orm_takes_nothing_away_that_charges_rest_on(book, way):
                 query.delete()
     assert fingerprint() == before
     assert {type(row) for row in rows} <= {Charge, Item, Subscription, Price}
+
+
+def test_every_check_says_in_a_sentence_what_it_wants():
+    """Forms show it; Django's own only names the constraint."""
+    for model in set(apps.get_app_config("billing").get_models()) - {Charge}:  # no form ever holds one
+        for check in model._meta.constraints:
+            if isinstance(check, CheckConstraint):
+                assert check.violation_error_message != check.default_violation_error_message, check.name
