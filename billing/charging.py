@@ -236,7 +236,7 @@ def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]
         try:
             grid = grid_of(interval, billing_day, paid_from, anchor_on, anchor_day)
             ends_before = _earlier(ends_before, contract.ends_before)
-            if keeps_last_period and ends_before and ends_before == contract.ends_before:
+            if keeps_last_period and ends_before and starts_on < ends_before == contract.ends_before:
                 ends_before = _end_of_period(grid, timing, ends_before)
             schedule = Schedule(
                 grid=grid,
