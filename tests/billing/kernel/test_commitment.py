@@ -33,7 +33,7 @@ class Topped:
             self.booked[due.period] = self.booked.get(due.period, Decimal(0)) + due.net
             assert evaluate(due.trace) == due.net
             assert evaluation.evaluate(due.trace) == []
-            assert evaluation.evaluate({**due.trace, "charged": "0.01"}) != []
+            assert evaluation.evaluate({**due.trace, "net": str(due.net + 1)}) != []
         assert true_ups_due(self.terms, charged, self.booked, through) == []
         return [f"{due.period.start:%m-%d} to {due.period.end:%m-%d}: {due.net}" for due in found]
 
