@@ -6,10 +6,12 @@ The claim dies with the process, so that after a kill a payer is untouched, prop
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -183,6 +185,19 @@ def finish(run: BillRun) -> None:
         running.update(state=BillRun.State.FINISHED, finished_at=Now())
 
 
+@contextmanager
+def collector_resting() -> Iterator[None]:
+    """No search for cyclic garbage while a chunk is reckoned: it makes none, and the search would cost a fifth."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@collector_resting()
 @transaction.atomic
 def step(run: BillRun) -> int:
     """One chunk. Returns how many payers it settled; 0 when none is free.
