@@ -91,7 +91,7 @@ def start(
     through: date,
     issue_on: date,
     issues_by_itself: bool,
-    chunk_size: int = 500,
+    chunk_size: int = 1_000,
     payer: Tenant | None = None,
     by: Any = None,
 ) -> BillRun:
@@ -345,7 +345,7 @@ def park(run: BillRun, payer: int, error: Exception) -> None:
     Outcome.objects.filter(run=run, payer=payer).update(state=Outcome.State.PARKED, reason=reason, documents=0, lines=0)
 
 
-def rehearse(issuer: Issuer, *, through: date, issue_on: date, chunk_size: int = 500) -> Iterator[Rehearsed]:
+def rehearse(issuer: Issuer, *, through: date, issue_on: date, chunk_size: int = 1_000) -> Iterator[Rehearsed]:
     """Say chunk by chunk what a run would do; writes nothing. Raises ``ImplausibleDay`` as ``start`` does."""
     refuse_slips(through=through, issue_on=issue_on)
     with connection.cursor() as cursor:

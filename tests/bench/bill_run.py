@@ -148,7 +148,7 @@ def measure(template: str, contracts: int, chunk: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contracts", type=int, nargs="+", default=[2_000, 10_000])
-    parser.add_argument("--chunk", type=int, default=500)
+    parser.add_argument("--chunk", type=int, default=1_000)
     parser.add_argument("--in", dest="database", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")

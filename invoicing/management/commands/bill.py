@@ -27,7 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--through", type=date.fromisoformat, required=True, help="charge what is due on this day")
         parser.add_argument("--issue-on", type=date.fromisoformat, help="date of the documents (default: --through)")
-        parser.add_argument("--chunk", type=int, default=500, help="payers per transaction")
+        parser.add_argument("--chunk", type=int, default=1_000, help="payers per transaction")
         parser.add_argument("--draft", action="store_true", help="leave drafts for a person to release")
         parser.add_argument("--dry-run", action="store_true")
         add_issuer_argument(parser)
