@@ -16,6 +16,12 @@ class Contact(models.Model):
     phone = models.CharField(_("phone"), max_length=50, blank=True)
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGES, blank=True)
     is_billing = models.BooleanField(_("receives invoices"), default=False)
+    receives_sections = models.BooleanField(
+        _("receives copies of its section"),
+        default=False,
+        db_default=False,
+        help_text=_("Of a consolidated invoice that goes to an account above, the part of this account alone."),
+    )
     is_dunning = models.BooleanField(_("receives reminders"), default=False)
     is_technical = models.BooleanField(_("technical contact"), default=False)
     is_approver = models.BooleanField(_("approves changes"), default=False)

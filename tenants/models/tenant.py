@@ -78,6 +78,22 @@ class Tenant(LockedTree, MPTTModel):
         DIRECT_DEBIT = "direct_debit", _("direct debit")
         CARD = "card", _("card")
 
+    class Rhythm(models.TextChoices):
+        DUE = "due", _("whenever something is due")
+        MONTHLY = "monthly", _("once a month")
+        QUARTERLY = "quarterly", _("once a quarter")
+
+    class Consolidation(models.TextChoices):
+        TOGETHER = "together", _("one document for all")
+        BY_ACCOUNT = "by_account", _("a document per account")
+        BY_CONTRACT = "by_contract", _("a document per contract")
+
+    class DocumentFormat(models.TextChoices):
+        PDF = "pdf", "PDF"
+        ZUGFERD = "zugferd", "ZUGFeRD"
+        XRECHNUNG_CII = "xrechnung_cii", "XRechnung (CII)"
+        XRECHNUNG_UBL = "xrechnung_ubl", "XRechnung (UBL)"
+
     reference = models.CharField(_("reference"), max_length=60, unique=True)
     name = models.CharField(_("name"), max_length=200)
     sort_name = sort_key("name")
@@ -120,6 +136,37 @@ class Tenant(LockedTree, MPTTModel):
     payment_days = models.PositiveSmallIntegerField(_("days to pay"), null=True, blank=True)
     auto_mail = models.BooleanField(_("send invoices by e-mail"), null=True, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=50, blank=True)
+    consolidation = models.CharField(
+        _("invoices joined"), max_length=20, choices=Consolidation, blank=True, default="", db_default=""
+    )
+    billing_day = models.PositiveSmallIntegerField(
+        _("billing day"), null=True, blank=True, help_text=_("Day of the month, 1 to 31, for new contracts.")
+    )
+    collection_threshold = models.DecimalField(
+        _("collected from an amount of"), max_digits=19, decimal_places=4, null=True, blank=True
+    )
+    collection_rhythm = models.CharField(
+        _("rhythm of collection"), max_length=20, choices=Rhythm, blank=True, default="", db_default=""
+    )
+    document_format = models.CharField(
+        _("document format"), max_length=20, choices=DocumentFormat, blank=True, default="", db_default=""
+    )
+    leitweg_id = models.CharField(
+        _("Leitweg-ID"),
+        max_length=46,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Buyer reference of an e-invoice (EN 16931 BT-10)."),
+    )
+    po_number = models.CharField(
+        _("PO number"),
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of contracts that name none of their own."),
+    )
     project_code = models.CharField(_("project code"), max_length=60, blank=True)
     notes = models.TextField(_("notes"), blank=True)
 
@@ -148,6 +195,16 @@ class Tenant(LockedTree, MPTTModel):
                 name="tenant_country_is_a_code",
                 condition=Q(country="") | Q(country__regex=r"^[A-Z]{2}$"),
                 violation_error_message=_("The country is a code of two capital letters, such as DE."),
+            ),
+            models.CheckConstraint(
+                name="tenant_billing_day_in_month",
+                condition=Q(billing_day=None) | Q(billing_day__gte=1, billing_day__lte=31),
+                violation_error_message=_("The billing day is a day of the month, 1 to 31."),
+            ),
+            models.CheckConstraint(
+                name="tenant_collection_threshold_is_an_amount",
+                condition=Q(collection_threshold=None) | Q(collection_threshold__gte=0, collection_threshold__lt=10**15),
+                violation_error_message=_("The amount from which is collected is zero or more."),
             ),
         ]
         indexes = [

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, connections, transaction
 
 from billing.kernel import money
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
-from tenants.models import Contact, ImportBatch, ImportRow, Tenant, VatCheck
+from tenants.models import (
+    Access,
+    Contact,
+    ImportBatch,
+    ImportRow,
+    Issuer,
+    Lockout,
+    NotificationPreference,
+    SecondFactor,
+    SignInLink,
+    StaffScope,
+    Tenant,
+    VatCheck,
+)
 from tenants.transactions import acting
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, guards_of
 from tests.small_book import committed_small_book
@@ -25,9 +40,23 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         Contact.objects.create(tenant=tenant, name="Änne")
         batch = ImportBatch.objects.create(kind="tenants", file_name="tenants.csv")
         ImportRow.objects.create(batch=batch, number=2)
+        grant_access(tenant)
         yield name
 
 
+def grant_access(tenant: Tenant) -> None:
+    """A row of each table of rights and of signing in."""
+    user = User.objects.create_user("kundin")
+    Access.objects.create(user=user, tenant=tenant, sees_invoices=True)
+    StaffScope.objects.create(user=user, tenant=tenant)
+    StaffScope.objects.create(user=user, issuer=Issuer.objects.get())
+    NotificationPreference.objects.create(tenant=tenant, event="reminder", role="billing")
+    SignInLink.objects.create(user=user, digest="a", expires_at=NOON)
+    Lockout.objects.create(kind="name", digest="a", counted_at=NOON)
+    SecondFactor.objects.create(user=user, secret="x")
+
+
+NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 ALONE = "reference = 'ALONE'"
 
 TRIES = [
@@ -49,10 +78,21 @@ TRIES = [
     ("issuer_has_a_tax_identity", "update tenants_issuer set vat_id = '', tax_number = ''"),
     ("tenant_currency_is_a_code", f"update tenants_tenant set currency = 'eur' where {ALONE}"),
     ("tenant_country_is_a_code", f"update tenants_tenant set country = 'D' where {ALONE}"),
+    ("tenant_billing_day_in_month", f"update tenants_tenant set billing_day = 32 where {ALONE}"),
+    ("tenant_collection_threshold_is_an_amount", f"update tenants_tenant set collection_threshold = 'NaN' where {ALONE}"),
     ("tenant_is_not_its_own_parent", f"update tenants_tenant set parent_id = id where {ALONE}"),
     ("tenant_left_once", "update tenants_tenant set lft = 1 where reference = 'BRANCH'"),
     ("tenant_right_once", "update tenants_tenant set rght = 4 where reference = 'BRANCH'"),
     ("import_row_once", copy_of("tenants_importrow", "true")),
+    ("access_once", copy_of("tenants_access", "true")),
+    ("access_grants_something", "update tenants_access set sees_invoices = false"),
+    ("staff_scope_names_one", "update tenants_staffscope set issuer_id = (select min(id) from tenants_issuer)"),
+    ("staff_scope_names_one", "update tenants_staffscope set tenant_id = null"),
+    ("staff_scope_issuer_once", copy_of("tenants_staffscope", "issuer_id is not null")),
+    ("staff_scope_account_once", copy_of("tenants_staffscope", "tenant_id is not null")),
+    ("notification_preference_once", copy_of("tenants_notificationpreference", "true")),
+    ("sign_in_link_once", copy_of("tenants_signinlink", "true")),
+    ("lockout_once", copy_of("tenants_lockout", "true")),
 ]
 
 
@@ -73,6 +113,7 @@ def test_not_even_the_owner_truncates(book):
 
 
 RECORDED = {
+    "billing_changerequest": ("answer", "x"),
     "billing_discount": ("name_de", "x"),
     "billing_grant": ("reason", "x"),
     "billing_item": ("line", 7),
@@ -83,8 +124,12 @@ RECORDED = {
     "billing_subscription": ("notes", "x"),
     "billing_tier": ("flat_amount", 7),
     "invoicing_ledgeraccount": ("name", "x"),
+    "tenants_access": ("pays", True),
     "tenants_contact": ("phone", "7"),
     "tenants_issuer": ("phone", "7"),
+    "tenants_notificationpreference": ("is_wanted", False),
+    "tenants_secondfactor": ("confirmed_at", "2026-02-01T12:00:00+00:00"),
+    "tenants_staffscope": ("id", 77),
     "tenants_tenant": ("notes", "x"),
 }
 
