@@ -1,11 +1,15 @@
 from invoicing.models.bill_run import BillRun, Outcome
-from invoicing.models.invoice import Delivery, DocumentFile, Invoice, Line, Section, VatShare
-from invoicing.models.ledger import JournalEntry, LedgerAccount, OpenItem, Posting
+from invoicing.models.calendar_feed import CalendarFeed
+from invoicing.models.invoice import Delivery, DocumentFile, Invoice, Line, Section, SectionCopy, VatShare
+from invoicing.models.ledger import JournalEntry, LedgerAccount, OpenItem, Posting, RefundRequest
 from invoicing.models.number_range import NumberRange
+from invoicing.models.statement import CollectiveStatement, StatementDelivery, StatementEntry
 from invoicing.models.trouble import PrintTrouble
 
 __all__ = [
     "BillRun",
+    "CalendarFeed",
+    "CollectiveStatement",
     "Delivery",
     "DocumentFile",
     "Invoice",
@@ -17,6 +21,10 @@ __all__ = [
     "Outcome",
     "Posting",
     "PrintTrouble",
+    "RefundRequest",
     "Section",
+    "SectionCopy",
+    "StatementDelivery",
+    "StatementEntry",
     "VatShare",
 ]

@@ -61,6 +61,15 @@ class Invoice(models.Model):
     recipient = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_received", verbose_name=_("recipient"))
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_to_pay", verbose_name=_("payer"))
     kind = models.CharField(_("kind"), max_length=15, choices=Kind, default=Kind.INVOICE)
+    corrects = models.ForeignKey(  # by hand: of what follows from contracts, each line names its document
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="corrections",
+        db_index=False,
+        verbose_name=_("document it corrects"),
+    )
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
     range = models.ForeignKey(  # indexed with the sequence
         NumberRange, models.PROTECT, null=True, blank=True, db_index=False, verbose_name=_("number range")
@@ -95,6 +104,8 @@ class Invoice(models.Model):
             ("release_invoice", _("Can release and hold drafts")),
             ("issue_invoice", _("Can issue released drafts")),
             ("discard_invoice", _("Can discard drafts")),
+            ("cancel_invoice", _("Can cancel issued documents")),
+            ("credit_invoice", _("Can write credit notes by hand")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["range", "sequence"], name="invoice_sequence_once"),
@@ -116,6 +127,18 @@ class Invoice(models.Model):
                 | Q(kind="credit_note", gross__lte=0)
                 | Q(kind="cancellation"),
             ),
+            models.UniqueConstraint(
+                fields=["corrects"],
+                name="invoice_cancelled_once",
+                condition=Q(kind="cancellation"),
+                violation_error_message=_("The document is cancelled already."),
+            ),
+            models.CheckConstraint(
+                name="invoice_cancellation_names_its_document",
+                condition=Q(kind="cancellation", corrects__isnull=False)
+                | Q(kind="credit_note")
+                | Q(kind="invoice", corrects=None),
+            ),
             models.CheckConstraint(
                 name="invoice_no_vat_without_ground",
                 condition=Q(vat_case="S") | Q(vat=0),
@@ -126,6 +149,7 @@ class Invoice(models.Model):
         indexes = [
             models.Index(fields=["run", "state"], name="invoice_in_tray", condition=~Q(state="issued")),
             models.Index(fields=["issued_on"], name="invoice_by_day"),
+            models.Index(fields=["corrects"], name="invoice_corrections", condition=Q(corrects__isnull=False)),
             models.Index(fields=["number"], name="invoice_number_prefix", opclasses=["varchar_pattern_ops"]),
         ]
 
@@ -140,6 +164,7 @@ class Section(models.Model):
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+", verbose_name=_("account"))
     position = models.PositiveIntegerField(_("position"))
     name = models.CharField(_("name"), max_length=200)
+    project_code = models.CharField(_("project code"), max_length=60, blank=True, default="", db_default="")
     currency = models.CharField(_("currency"), max_length=3)
     net = amount(_("net"))
 
@@ -157,13 +182,27 @@ class Section(models.Model):
 
 
 class Line(models.Model):
-    """One charge as printed. ``details`` holds what was true when it arose (``invoicing.drafting``)."""
+    """One charge as printed, or part of an issued line given back by hand, which ``corrects`` names.
+
+    ``details`` holds what was true when it arose (``invoicing.drafting``).
+    """
 
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", verbose_name=_("document"))
     section = models.ForeignKey(
         Section, models.CASCADE, null=True, blank=True, related_name="lines", verbose_name=_("section")
     )
-    charge = models.OneToOneField(Charge, models.PROTECT, related_name="line", verbose_name=_("charge"))
+    charge = models.OneToOneField(
+        Charge, models.PROTECT, null=True, blank=True, related_name="line", verbose_name=_("charge")
+    )
+    corrects = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="corrections",
+        db_index=False,
+        verbose_name=_("line it corrects"),
+    )
     position = models.PositiveIntegerField(_("position"))
     text = models.CharField(_("text"), max_length=250)
     quantity = models.DecimalField(_("quantity"), max_digits=19, decimal_places=4)
@@ -183,9 +222,14 @@ class Line(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["invoice", "position"], name="line_position_once"),
             models.CheckConstraint(
+                name="line_of_a_charge_or_a_line",
+                condition=Q(charge__isnull=False, corrects=None) | Q(charge=None, corrects__isnull=False),
+            ),
+            models.CheckConstraint(
                 name="line_figures_fit", condition=fits_currency("net") & below_infinity("quantity")
             ),
         ]
+        indexes = [models.Index(fields=["corrects"], name="line_corrections", condition=Q(corrects__isnull=False))]
 
     def __str__(self) -> str:
         return f"{self.position}. {self.text}"
@@ -233,14 +277,34 @@ class DocumentFile(models.Model):
         return self.kind
 
 
+class SectionCopy(models.Model):
+    """The section of a consolidated document as a copy for its own account, which is to be printed and sent."""
+
+    section = models.OneToOneField(Section, models.PROTECT, related_name="copy", verbose_name=_("section"))
+    file = models.OneToOneField(File, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("file"))
+
+    class Meta:
+        verbose_name = _("copy of a section")
+        verbose_name_plural = _("copies of sections")
+
+    def __str__(self) -> str:
+        return str(self.section)
+
+
 class Delivery(models.Model):
-    """What was decided about a document: sent to one recipient, whose message knows how far it is, or not sent."""
+    """What was decided about a document: sent to one recipient, whose message knows how far it is, or not sent.
+
+    With a ``section`` it is a copy of that section that was sent.
+    """
 
     class Channel(models.TextChoices):
         EMAIL = "email", _("e-mail")
         NONE = "none", _("not sent: the account does not want it")
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", verbose_name=_("document"))
+    section = models.ForeignKey(
+        Section, models.PROTECT, null=True, blank=True, related_name="deliveries", verbose_name=_("section")
+    )
     recipient = models.EmailField(_("recipient"), blank=True)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.EMAIL)
     message = models.OneToOneField(
@@ -251,11 +315,15 @@ class Delivery(models.Model):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         constraints = [
-            models.UniqueConstraint(fields=["invoice", "recipient", "channel"], name="delivery_once_per_recipient"),
+            models.UniqueConstraint(
+                fields=["invoice", "recipient", "channel", "section"],
+                name="delivery_once_per_recipient",
+                nulls_distinct=False,
+            ),
             models.CheckConstraint(
                 name="delivery_by_mail_has_a_message",
                 condition=Q(channel="email", message__isnull=False) & ~Q(recipient="")
-                | Q(channel="none", message=None, recipient=""),
+                | Q(channel="none", message=None, recipient="", section=None),
             ),
         ]
 

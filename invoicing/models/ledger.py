@@ -41,10 +41,28 @@ class OpenItem(models.Model):
         verbose_name = _("open item")
         verbose_name_plural = _("open items")
         ordering = ["due_on", "id"]
+        permissions = [("offset_openitem", _("Can set credits off and note wanted refunds"))]
         constraints = [models.CheckConstraint(name="open_item_amount_fits", condition=fits_currency("amount"))]
 
     def __str__(self) -> str:
         return str(self.invoice)
+
+
+class RefundRequest(models.Model):
+    """A payer wants a credit balance paid out, not set off. Deleted, the wish is withdrawn: both are on record."""
+
+    open_item = models.OneToOneField(
+        OpenItem, models.PROTECT, related_name="refund_request", verbose_name=_("open item")
+    )
+    wanted_on = models.DateField(_("wanted on"))
+    reason = models.CharField(_("reason"), max_length=200)
+
+    class Meta:
+        verbose_name = _("wanted refund")
+        verbose_name_plural = _("wanted refunds")
+
+    def __str__(self) -> str:
+        return str(self.open_item)
 
 
 class JournalEntry(models.Model):
@@ -52,6 +70,7 @@ class JournalEntry(models.Model):
 
     class Kind(models.TextChoices):
         ISSUE = "issue", _("document issued")
+        OFFSET = "offset", _("credit set off")
 
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="entries", verbose_name=_("issuer"))
     kind = models.CharField(_("kind"), max_length=15, choices=Kind)

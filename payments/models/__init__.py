@@ -1,3 +1,4 @@
+from payments.models.dispute import Dispute
 from payments.models.reminder import (
     DunningBlock,
     DunningLevel,
@@ -8,4 +9,13 @@ from payments.models.reminder import (
     Reminder,
 )
 
-__all__ = ["DunningBlock", "DunningLevel", "DunningPolicy", "DunningRun", "Letter", "LetterDelivery", "Reminder"]
+__all__ = [
+    "Dispute",
+    "DunningBlock",
+    "DunningLevel",
+    "DunningPolicy",
+    "DunningRun",
+    "Letter",
+    "LetterDelivery",
+    "Reminder",
+]

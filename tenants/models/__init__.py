@@ -1,15 +1,20 @@
+from tenants.models.access import Access, NotificationPreference, StaffScope
 from tenants.models.activity import Activity
+from tenants.models.approval import Approval
 from tenants.models.file import File
 from tenants.models.imports import ImportBatch, ImportRow
 from tenants.models.intent import Intent
 from tenants.models.issuer import Issuer
 from tenants.models.message import Message
 from tenants.models.people import Contact
+from tenants.models.sign_in import Lockout, SecondFactor, SignInLink
 from tenants.models.tenant import LockedTree, Tenant
 from tenants.models.vat_check import VatCheck
 
 __all__ = [
+    "Access",
     "Activity",
+    "Approval",
     "Contact",
     "File",
     "ImportBatch",
@@ -17,7 +22,12 @@ __all__ = [
     "Intent",
     "Issuer",
     "LockedTree",
+    "Lockout",
     "Message",
+    "NotificationPreference",
+    "SecondFactor",
+    "SignInLink",
+    "StaffScope",
     "Tenant",
     "VatCheck",
 ]

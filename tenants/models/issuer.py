@@ -55,6 +55,17 @@ class Issuer(models.Model):
             "A payer of whom more periods of one contract position are due at once is parked instead of billed."
         ),
     )
+    correction_limit = models.DecimalField(
+        _("largest correction without approval"),
+        max_digits=19,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text=_(
+            "A cancellation or credit note above this gross amount, in whatever currency, is issued only when another"
+            " person has approved it. Empty: no approval is needed."
+        ),
+    )
 
     class Meta:
         verbose_name = _("issuer")
@@ -72,6 +83,11 @@ class Issuer(models.Model):
                 name="issuer_bounds_above_zero",
                 condition=Q(largest_document__gt=0, largest_document__lt=10**15, most_periods__gt=0),
                 violation_error_message=_("The bounds of a bill run are above zero."),
+            ),
+            models.CheckConstraint(
+                name="issuer_correction_limit_not_negative",
+                condition=Q(correction_limit=None) | Q(correction_limit__gte=0, correction_limit__lt=10**15),
+                violation_error_message=_("The largest correction without approval is not below zero."),
             ),
             models.CheckConstraint(
                 name="issuer_has_a_tax_identity",
