@@ -7,14 +7,27 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 
 from billing import contracts
 from billing.models import Subscription
 from invoicing import bill_run
-from invoicing.models import BillRun, Delivery, DocumentFile, Invoice
+from invoicing.models import (
+    BillRun,
+    CalendarFeed,
+    CollectiveStatement,
+    Delivery,
+    DocumentFile,
+    Invoice,
+    Section,
+    SectionCopy,
+    StatementDelivery,
+    StatementEntry,
+)
 from payments import dunning
 from payments.models import Letter, LetterDelivery
 from tenants import files, messages
@@ -99,6 +112,31 @@ def send_something(issuer: Issuer) -> None:
     reminder.save()
     letter = Letter.objects.get(payer=invoice.payer)
     LetterDelivery.objects.create(letter=letter, recipient="a@example.com", message=reminder)
+    collect_something(issuer, invoice, mail)
+
+
+def collect_something(issuer: Issuer, invoice: Invoice, mail: dict[str, Any]) -> None:
+    """RE-2026-00001 stands on a collective statement that was mailed; of a section of RE-2026-00002 there is a copy; a
+    user has a link to a calendar."""
+    statement = CollectiveStatement.objects.create(
+        issuer=issuer,
+        payer=invoice.payer,
+        reference="SA-2026-00001",
+        issued_on=invoice.issued_on,
+        due_on=invoice.due_on,
+        language="de",
+        currency=invoice.currency,
+        collection=invoice.collection,
+        total=invoice.gross.amount,
+    )
+    StatementEntry.objects.create(
+        statement=statement, invoice=invoice, position=1, currency=invoice.currency, amount=invoice.gross.amount
+    )
+    message = messages.compose("statement", **mail)
+    message.save()
+    StatementDelivery.objects.create(statement=statement, recipient="a@example.com", message=message)
+    SectionCopy.objects.create(section=Section.objects.filter(invoice__number="RE-2026-00002").earliest("position"))
+    CalendarFeed.objects.create(user=User.objects.create_user("kalender"), tenant=invoice.payer, nonce="n")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ class Amendment(models.Model):
         CANCELLATION = "cancellation", _("cancellation of the contract")
         REINSTATEMENT = "reinstatement", _("continuation")
         TRANSFER = "transfer", _("transfer to another account")
+        RESPONSIBILITY = "responsibility", _("other recipient or payer")
         WITHDRAWAL = "withdrawal", _("withdrawn change")
 
     class Channel(models.TextChoices):
@@ -43,6 +44,7 @@ class Amendment(models.Model):
         API = "api", _("API")
         COMMAND = "command", _("command")
         SCHEDULE = "schedule", _("by schedule")
+        PORTAL = "portal", _("portal")
 
     subscription = models.ForeignKey(
         Subscription, models.PROTECT, related_name="amendments", verbose_name=_("contract")

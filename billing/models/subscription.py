@@ -87,6 +87,29 @@ class Subscription(models.Model):
         help_text=_("Of what is billed in advance, the period in which the contract ends is charged in full."),
     )
     po_number = models.CharField(_("PO number"), max_length=60, blank=True)
+    invoice_to = models.ForeignKey(
+        Tenant,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("invoice to"),
+        help_text=_("Empty: as the account."),
+    )
+    pay_by = models.ForeignKey(
+        Tenant,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="subscriptions_paid_for",
+        verbose_name=_("paid by"),
+        help_text=_("Empty: as the account."),
+    )
+    is_invoiced_alone = models.BooleanField(
+        _("invoiced alone"), default=False, db_default=False, help_text=_("Not together with other contracts.")
+    )
     notes = models.TextField(_("notes"), blank=True)
 
     objects = SubscriptionQuerySet.as_manager()
@@ -124,7 +147,9 @@ class Subscription(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["reference"], name="subscription_reference_prefix", opclasses=["varchar_pattern_ops"])
+            models.Index(fields=["reference"], name="subscription_reference_prefix", opclasses=["varchar_pattern_ops"]),
+            models.Index(fields=["pay_by"], name="subscription_payer", condition=Q(pay_by__isnull=False)),
+            models.Index(fields=["invoice_to"], name="subscription_recipient", condition=Q(invoice_to__isnull=False)),
         ]
 
     def __str__(self) -> str:

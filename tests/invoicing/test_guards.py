@@ -95,11 +95,25 @@ TRIES = [
             ("openitem", "due_on = due_on + 1"),
             ("documentfile", "kind = 'xml'"),
             ("delivery", "recipient = 'b@example.com'"),
+            ("sectioncopy", "section_id = section_id + 1"),
+            ("collectivestatement", "total = total + 1"),
+            ("statemententry", "amount = amount + 1"),
+            ("statementdelivery", "recipient = 'b@example.com'"),
         ]
     ),
     *(
         (f"invoicing_{table}_append_only", f"delete from invoicing_{table}", FROZEN)
-        for table in ("posting", "journalentry", "openitem", "documentfile", "delivery")
+        for table in (
+            "posting",
+            "journalentry",
+            "openitem",
+            "documentfile",
+            "delivery",
+            "sectioncopy",
+            "collectivestatement",
+            "statemententry",
+            "statementdelivery",
+        )
     ),
     *(
         (f"{table}_no_truncate", f"truncate {table} cascade", NO_RIGHT)
@@ -111,6 +125,10 @@ TRIES = [
             "invoicing_openitem",
             "invoicing_documentfile",
             "invoicing_delivery",
+            "invoicing_sectioncopy",
+            "invoicing_collectivestatement",
+            "invoicing_statemententry",
+            "invoicing_statementdelivery",
             "invoicing_numberrange",
         )
     ),
@@ -203,6 +221,22 @@ TRIES = [
         "delivery_by_mail_has_a_message",
         copy_of("invoicing_delivery", "true", message_id="null::bigint", recipient="'b@example.com'"),
     ),
+    # collective statements, and links to calendars
+    (
+        "statement_adds_up",
+        copy_of("invoicing_statemententry", "true", position="2", invoice_id=OTHER),
+        UNBALANCED,
+    ),
+    ("statement_reference_once", copy_of("invoicing_collectivestatement", "true")),
+    ("statement_total_fits", copy_of("invoicing_collectivestatement", "true", reference="'X'", total="0.001")),
+    ("statement_currency_is_a_code", copy_of("invoicing_collectivestatement", "true", reference="'X'", currency="'eur'")),
+    ("statement_position_once", copy_of("invoicing_statemententry", "true", invoice_id=OTHER)),
+    ("statement_entry_fits", copy_of("invoicing_statemententry", "true", position="2", amount="'NaN'::numeric")),
+    (
+        "statement_delivery_once_per_recipient",
+        copy_of("invoicing_statementdelivery", "true", message_id="(select min(id) from tenants_message)"),
+    ),
+    ("calendar_feed_one_open_per_user_and_account", copy_of("invoicing_calendarfeed", "true", nonce="'x'")),
 ]
 
 

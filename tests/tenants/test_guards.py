@@ -123,6 +123,7 @@ RECORDED = {
     "billing_product": ("name_de", "x"),
     "billing_subscription": ("notes", "x"),
     "billing_tier": ("flat_amount", 7),
+    "invoicing_calendarfeed": ("revoked_at", "2026-02-01T12:00:00+00:00"),
     "invoicing_ledgeraccount": ("name", "x"),
     "tenants_access": ("pays", True),
     "tenants_contact": ("phone", "7"),
