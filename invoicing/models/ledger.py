@@ -29,9 +29,20 @@ class LedgerAccount(models.Model):
 
 
 class OpenItem(models.Model):
-    """What one document leaves to be paid. What is still open is the sum of the postings that name it."""
+    """What one document leaves to be paid. What is still open is the sum of the postings that name it.
 
-    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="open_item", verbose_name=_("document"))
+    An item that another payer takes over is closed by an entry, which opens a new one of the same document there.
+    """
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="open_items", verbose_name=_("document"))
+    moved_from = models.OneToOneField(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="moved_to",
+        verbose_name=_("taken over from"),
+    )
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="open_items", verbose_name=_("payer"))
     due_on = models.DateField(_("due"))
     currency = models.CharField(_("currency"), max_length=3)
@@ -42,7 +53,12 @@ class OpenItem(models.Model):
         verbose_name_plural = _("open items")
         ordering = ["due_on", "id"]
         permissions = [("offset_openitem", _("Can set credits off and note wanted refunds"))]
-        constraints = [models.CheckConstraint(name="open_item_amount_fits", condition=fits_currency("amount"))]
+        constraints = [
+            models.CheckConstraint(name="open_item_amount_fits", condition=fits_currency("amount")),
+            models.UniqueConstraint(
+                fields=["invoice"], name="open_item_once_per_document", condition=Q(moved_from__isnull=True)
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.invoice)
@@ -71,6 +87,7 @@ class JournalEntry(models.Model):
     class Kind(models.TextChoices):
         ISSUE = "issue", _("document issued")
         OFFSET = "offset", _("credit set off")
+        TRANSFER = "transfer", _("open item taken over")
 
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="entries", verbose_name=_("issuer"))
     kind = models.CharField(_("kind"), max_length=15, choices=Kind)
@@ -86,7 +103,9 @@ class JournalEntry(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["invoice", "kind"], name="journal_entry_once", condition=Q(invoice__isnull=False)
+                fields=["invoice", "kind"],
+                name="journal_entry_once",
+                condition=Q(invoice__isnull=False) & ~Q(kind="transfer"),
             )
         ]
 

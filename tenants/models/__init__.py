@@ -9,6 +9,7 @@ from tenants.models.message import Message
 from tenants.models.people import Contact
 from tenants.models.sign_in import Lockout, SecondFactor, SignInLink
 from tenants.models.tenant import LockedTree, Tenant
+from tenants.models.tree_change import TreeChange
 from tenants.models.vat_check import VatCheck
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "SignInLink",
     "StaffScope",
     "Tenant",
+    "TreeChange",
     "VatCheck",
 ]

@@ -175,7 +175,11 @@ class Tenant(LockedTree, MPTTModel):
     class Meta:
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
-        permissions = [("import_tenant", _("Can import accounts")), ("export_tenant", _("Can export accounts"))]
+        permissions = [
+            ("import_tenant", _("Can import accounts")),
+            ("export_tenant", _("Can export accounts")),
+            ("restructure_tenant", _("Can move, merge, split and close accounts")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tree_id", "lft"], name="tenant_left_once", deferrable=Deferrable.DEFERRED),
             models.UniqueConstraint(
@@ -203,7 +207,8 @@ class Tenant(LockedTree, MPTTModel):
             ),
             models.CheckConstraint(
                 name="tenant_collection_threshold_is_an_amount",
-                condition=Q(collection_threshold=None) | Q(collection_threshold__gte=0, collection_threshold__lt=10**15),
+                condition=Q(collection_threshold=None)
+                | Q(collection_threshold__gte=0, collection_threshold__lt=10**15),
                 violation_error_message=_("The amount from which is collected is zero or more."),
             ),
         ]

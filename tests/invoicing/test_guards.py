@@ -59,6 +59,16 @@ NEW_CHARGE = copy_of(
 AN_ISSUER = "(select min(id) from tenants_issuer)"
 PARTS = ("invoicing_line", "invoicing_section", "invoicing_vatshare")
 
+
+def taken_over(**changed: str) -> str:
+    return copy_of(
+        "invoicing_openitem",
+        OF_ISSUED,
+        moved_from_id=f"(select id from invoicing_openitem where {OF_ISSUED})",
+        **changed,
+    )
+
+
 TRIES = [
     # an issued document and its parts
     ("invoice_frozen", f"update invoicing_invoice set reason = 'x' where id = {ISSUED}", FROZEN),
@@ -149,6 +159,10 @@ TRIES = [
     ("journal_entry_once", copy_of("invoicing_journalentry", OF_ISSUED)),
     ("open_item_amount_fits", copy_of("invoicing_openitem", OF_ISSUED, invoice_id=DRAFT, amount="'NaN'::numeric")),
     ("posting_amount_fits", copy_of("invoicing_posting", f"entry_id = {ENTRY}", amount="0.001")),
+    ("open_item_once_per_document", copy_of("invoicing_openitem", OF_ISSUED)),
+    ("invoicing_openitem_moved_from_id_key", taken_over(payer_id="payer_id + 1") * 2),
+    ("open_item_is_taken_over", taken_over(), UNPOSTED),
+    ("open_item_is_taken_over", taken_over(payer_id="payer_id + 1", currency="'CHF'"), UNPOSTED),
     ("ledger_account_once_per_role", copy_of("invoicing_ledgeraccount", "role = 'receivables'")),
     (
         "print_trouble_once_per_record",
@@ -229,7 +243,10 @@ TRIES = [
     ),
     ("statement_reference_once", copy_of("invoicing_collectivestatement", "true")),
     ("statement_total_fits", copy_of("invoicing_collectivestatement", "true", reference="'X'", total="0.001")),
-    ("statement_currency_is_a_code", copy_of("invoicing_collectivestatement", "true", reference="'X'", currency="'eur'")),
+    (
+        "statement_currency_is_a_code",
+        copy_of("invoicing_collectivestatement", "true", reference="'X'", currency="'eur'"),
+    ),
     ("statement_position_once", copy_of("invoicing_statemententry", "true", invoice_id=OTHER)),
     ("statement_entry_fits", copy_of("invoicing_statemententry", "true", position="2", amount="'NaN'::numeric")),
     (
@@ -249,6 +266,7 @@ def test_each_guard_is_tried(book):
     assert {guard for guard, *_ in TRIES} == guards_of("invoicing") | {
         "charge_final",
         "invoicing_line_charge_id_key",
+        "invoicing_openitem_moved_from_id_key",
     }
 
 

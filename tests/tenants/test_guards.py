@@ -25,6 +25,7 @@ from tenants.models import (
     SignInLink,
     StaffScope,
     Tenant,
+    TreeChange,
     VatCheck,
 )
 from tenants.transactions import acting
@@ -40,6 +41,10 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         Contact.objects.create(tenant=tenant, name="Änne")
         batch = ImportBatch.objects.create(kind="tenants", file_name="tenants.csv")
         ImportRow.objects.create(batch=batch, number=2)
+        for state, done_at in (("planned", None), ("done", NOON)):
+            TreeChange.objects.create(
+                kind="close", tenant=tenant, effective_on="2026-03-01", state=state, done_at=done_at
+            )
         grant_access(tenant)
         yield name
 
@@ -76,10 +81,22 @@ TRIES = [
     ("issuer_country_is_a_code", "update tenants_issuer set country = 'de'"),
     ("issuer_bounds_above_zero", "update tenants_issuer set largest_document = 0"),
     ("issuer_has_a_tax_identity", "update tenants_issuer set vat_id = '', tax_number = ''"),
+    ("tree_change_planned_once", copy_of("tenants_treechange", "state = 'planned'")),
+    (
+        "tree_change_target_is_another_account",
+        "update tenants_treechange set target_id = tenant_id where done_at is null",
+    ),
+    ("tree_change_merges_into_an_account", "update tenants_treechange set kind = 'merge' where done_at is null"),
+    ("tree_change_has_its_time_when_done", "update tenants_treechange set state = 'done' where done_at is null"),
+    ("tree_change_settled", "update tenants_treechange set reason = 'x' where state = 'done'", FROZEN),
+    ("tree_change_settled", "delete from tenants_treechange where state = 'planned'", FROZEN),
     ("tenant_currency_is_a_code", f"update tenants_tenant set currency = 'eur' where {ALONE}"),
     ("tenant_country_is_a_code", f"update tenants_tenant set country = 'D' where {ALONE}"),
     ("tenant_billing_day_in_month", f"update tenants_tenant set billing_day = 32 where {ALONE}"),
-    ("tenant_collection_threshold_is_an_amount", f"update tenants_tenant set collection_threshold = 'NaN' where {ALONE}"),
+    (
+        "tenant_collection_threshold_is_an_amount",
+        f"update tenants_tenant set collection_threshold = 'NaN' where {ALONE}",
+    ),
     ("tenant_is_not_its_own_parent", f"update tenants_tenant set parent_id = id where {ALONE}"),
     ("tenant_left_once", "update tenants_tenant set lft = 1 where reference = 'BRANCH'"),
     ("tenant_right_once", "update tenants_tenant set rght = 4 where reference = 'BRANCH'"),
