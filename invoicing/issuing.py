@@ -85,30 +85,34 @@ def issue(invoices: Sequence[int], *, by: Any = None) -> int:
         return 0
     review.put_on_record(Invoice.State.ISSUED.value, released, by=by)
     issuers = Issuer.objects.in_bulk({invoice.issuer_id for invoice in released})
+    issuables = issuables_of(released)
+    for (issuer_id, issued_on), group in groupby(released, key=lambda i: (i.issuer_id, i.issued_on)):
+        issuer, documents = issuers[issuer_id], list(group)
+        check_up_to_date(issuer, documents)
+        number(issuer, [issuables[document.pk] for document in documents], on=issued_on)
+    _settle_outcomes(released)
+    return len(released)
+
+
+def issuables_of(invoices: Sequence[Invoice]) -> dict[int, Issuable]:
+    """Stored drafts as they are to get a number, by key; one query."""
     shares: dict[int, list[Share]] = defaultdict(list)
     for invoice_id, case, rate, base, vat in (
-        VatShare.objects.filter(invoice__in=released)
+        VatShare.objects.filter(invoice__in=invoices)
         .order_by("id")
         .values_list("invoice_id", "vat_case", "vat_rate", "base", "vat")
     ):
         shares[invoice_id].append(Share(Case(case), rate, base, vat))
-    for (issuer_id, issued_on), group in groupby(released, key=lambda i: (i.issuer_id, i.issued_on)):
-        issuer, documents = issuers[issuer_id], list(group)
-        check_up_to_date(issuer, documents)
-        number(
-            issuer,
-            [
-                Issuable(
-                    posting.Receivable(i.pk, i.payer_id, i.currency, i.due_on, tuple(shares[i.pk]), i.gross.amount),
-                    i.kind,
-                    i.content_hash,
-                )
-                for i in documents
-            ],
-            on=issued_on,
+    return {
+        i.pk: Issuable(
+            posting.Receivable(
+                i.pk, i.payer_id, i.currency, i.due_on, tuple(shares[i.pk]), i.gross.amount, i.corrects_id
+            ),
+            i.kind,
+            i.content_hash,
         )
-    _settle_outcomes(released)
-    return len(released)
+        for i in invoices
+    }
 
 
 def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from django.db.models import Sum
 from django.utils.translation import gettext_lazy as _
 
 from invoicing.kernel.entries import RECEIVABLES, document_issued
@@ -45,6 +46,21 @@ class Receivable:
     due_on: date
     shares: tuple[Share, ...]
     gross: Decimal
+    corrects: int | None = None  # the document whose open item it settles first
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """So much of a credit is set off against a claim; both are open items of one payer and currency.
+
+    ``document`` is the correction that settles its own document, once; ``None`` where a person sets a balance off.
+    """
+
+    claim: int
+    credit: int
+    currency: str
+    amount: Decimal
+    document: int | None = None
 
 
 def ensure_chart(issuer: Issuer) -> None:
@@ -63,6 +79,8 @@ def post_issued(issuer: Issuer, receivables: Sequence[Receivable], *, on: date) 
     accounts = dict(LedgerAccount.objects.filter(issuer=issuer).values_list("role", "id"))
     keys = new_keys(**{ENTRIES: len(receivables), OPEN_ITEMS: len(receivables)})
     entries, items, postings = [], [], []
+    offsets = []
+    settled = open_of_documents([one.corrects for one in receivables if one.corrects is not None])
     for receivable, entry, item in zip(receivables, keys[ENTRIES], keys[OPEN_ITEMS], strict=True):
         currency = receivable.currency
         entries.append((entry, issuer.pk, JournalEntry.Kind.ISSUE.value, on, receivable.invoice))
@@ -71,11 +89,52 @@ def post_issued(issuer: Issuer, receivables: Sequence[Receivable], *, on: date) 
             try:
                 account = accounts[side.role]
             except KeyError:
-                raise NoAccount(
-                    _("%(issuer)s has no ledger account for %(role)s.")
-                    % {"issuer": issuer.reference, "role": side.role}
-                ) from None
+                raise _no_account(issuer, side.role) from None
             postings.append((entry, account, item if side.role == RECEIVABLES else None, currency, side.amount))
+        if receivable.corrects is not None:
+            other, left = settled[receivable.corrects]
+            if left * receivable.gross < 0:
+                part = min(abs(left), abs(receivable.gross))
+                claim, credit = (other, item) if left > 0 else (item, other)
+                offsets.append(Offset(claim, credit, currency, part, receivable.invoice))
     copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on", "invoice_id"), entries)
     copy_rows(OPEN_ITEMS, ("id", "invoice_id", "payer_id", "due_on", "currency", "amount"), items)
     copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+    offset(issuer, offsets, on=on)
+
+
+def offset(issuer: Issuer, offsets: Sequence[Offset], *, on: date) -> None:
+    """Book credits as set off on ``on``, in the caller's transaction, under the payers' locks.
+
+    Raises ``NoAccount`` naming the missing role.
+    """
+    if not offsets:
+        return
+    receivables = LedgerAccount.objects.filter(issuer=issuer, role=RECEIVABLES).values_list("id", flat=True).first()
+    if receivables is None:
+        raise _no_account(issuer, RECEIVABLES)
+    keys = new_keys(**{ENTRIES: len(offsets)})[ENTRIES]
+    entries, postings = [], []
+    for one, entry in zip(offsets, keys, strict=True):
+        entries.append((entry, issuer.pk, JournalEntry.Kind.OFFSET.value, on, one.document))
+        postings.append((entry, receivables, one.claim, one.currency, -one.amount))
+        postings.append((entry, receivables, one.credit, one.currency, one.amount))
+    copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on", "invoice_id"), entries)
+    copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+
+
+def open_of_documents(documents: Sequence[int]) -> dict[int, tuple[int, Decimal]]:
+    """By document: its open item and what is open of it; negative where we owe it."""
+    if not documents:
+        return {}
+    rows = (
+        OpenItem.objects.filter(invoice__in=documents)
+        .order_by()
+        .values_list("invoice_id", "id")
+        .annotate(Sum("postings__amount"))
+    )
+    return {document: (item, left or Decimal(0)) for document, item, left in rows}
+
+
+def _no_account(issuer: Issuer, role: str) -> NoAccount:
+    return NoAccount(_("%(issuer)s has no ledger account for %(role)s.") % {"issuer": issuer.reference, "role": role})
