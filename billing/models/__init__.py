@@ -2,10 +2,12 @@ from billing.models.amendment import Amendment, Pause
 from billing.models.catalog import Price, PriceClass, Product, Tier
 from billing.models.charge import Charge
 from billing.models.discount import Discount, Grant
+from billing.models.request import ChangeRequest
 from billing.models.subscription import Item, Subscription
 
 __all__ = [
     "Amendment",
+    "ChangeRequest",
     "Charge",
     "Discount",
     "Grant",

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import CheckConstraint, ProtectedError
 
-from billing.models import Charge, Item, Price, Subscription
+from billing.models import ChangeRequest, Charge, Item, Price, Subscription
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, fingerprint, guards_of
 from tests.small_book import committed_small_book
 
@@ -17,6 +17,8 @@ from tests.small_book import committed_small_book
 @pytest.fixture(scope="module")
 def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterator[str]:
     with django_db_blocker.unblock(), committed_small_book(template_database, tmp_path_factory.mktemp("files")) as name:
+        alone = Subscription.objects.get(reference="V-ALONE")
+        ChangeRequest.objects.create(subscription=alone, kind="cancellation")
         yield name
 
 
@@ -79,6 +81,9 @@ TRIES = [
         copy_of("billing_item", "true", starts_on="'2030-01-01'::date", anchor_on="'2030-01-01'::date", anchor_day="0"),
     ),
     ("grant_ends_after_it_starts", changed("billing_grant", starts_on="'2030-01-02'", ends_before="'2030-01-01'")),
+    # requests of customers
+    ("change_request_decided_or_open", changed("billing_changerequest", state="'accepted'")),
+    ("change_request_one_cancellation_waits", copy_of("billing_changerequest", "true")),
     # what was charged is amended
     ("billing_item_changes_once", changed("billing_item", quantity="7"), FROZEN),
     ("billing_item_changes_once", changed("billing_item", timing="'arrears'"), FROZEN),
