@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'customer requests',
                 'ordering': ['-id'],
                 'permissions': [('decide_changerequest', 'Can accept and decline requests of customers')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('decided_at', None), ('state', 'open')), models.Q(models.Q(('state', 'open'), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='change_request_decided_or_open'), models.UniqueConstraint(condition=models.Q(('kind', 'cancellation'), ('state', 'open')), fields=('subscription',), name='change_request_one_cancellation_waits', violation_error_message='A cancellation of this contract already waits for a decision.')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('decided_at', None), ('state', 'open')), models.Q(models.Q(('state', 'open'), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='change_request_decided_or_open', violation_error_message='A request is open, or it was decided at some time.'), models.UniqueConstraint(condition=models.Q(('kind', 'cancellation'), ('state', 'open')), fields=('subscription',), name='change_request_one_cancellation_waits', violation_error_message='A cancellation of this contract already waits for a decision.')],
             },
         ),
         guards.recorded("billing_changerequest"),

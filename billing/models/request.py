@@ -46,6 +46,7 @@ class ChangeRequest(models.Model):
             models.CheckConstraint(
                 name="change_request_decided_or_open",
                 condition=Q(state="open", decided_at=None) | (~Q(state="open") & Q(decided_at__isnull=False)),
+                violation_error_message=_("A request is open, or it was decided at some time."),
             ),
             models.UniqueConstraint(
                 fields=["subscription"],
