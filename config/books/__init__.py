@@ -14,7 +14,7 @@ from config.books.breach import Breach, snapshot
 from config.books.chains import chains_hold
 from config.books.coverage import days_are_answered
 from config.books.documents import documents_hold
-from config.books.files import files_hold
+from config.books.files import files_hold, seals_hold
 from config.books.guards import guards_hold
 from config.books.rules import RULES, amounts_fit_their_currency, breaches_of
 from config.books.trees import trees_hold
@@ -26,6 +26,7 @@ FOUND_BY_READING: Final[tuple[Callable[[], Iterator[Breach]], ...]] = (
     days_are_answered,
     documents_hold,
     chains_hold,
+    seals_hold,
     trees_hold,
     guards_hold,
 )

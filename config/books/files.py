@@ -1,4 +1,4 @@
-"""Kept files against the bytes on the disk."""
+"""Kept files against the bytes on the disk, and the files of documents against their seals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
+from django.db import connection
 from django.utils.translation import gettext
 
 from config.books.breach import Breach
@@ -25,6 +26,27 @@ def files_hold() -> Iterator[Breach]:
         for last, path, size, digest in rows:
             if sentence := _fault(Path(settings.FILES_ROOT) / path, size, digest):
                 yield Breach("file", path, sentence)
+
+
+def seals_hold() -> Iterator[Breach]:
+    """The seal of each file of a document follows from the document's hash and from what is kept of the file.
+
+    So a file cannot be exchanged together with its hash, nor be given to another document.
+    """
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            "select i.number, d.kind, d.seal, i.chain_hash, f.path, f.content_type, f.size, f.sha256"
+            "  from invoicing_documentfile d"
+            "  join invoicing_invoice i on i.id = d.invoice_id join tenants_file f on f.id = d.file_id order by d.id"
+        )
+        for number, kind, seal, chain, *kept in cursor:
+            if seal != hashlib.sha256("\n".join([chain, kind, *map(str, kept)]).encode()).hexdigest():
+                yield Breach(
+                    "seal",
+                    number,
+                    gettext("Its file (%(kind)s) is not the one that was made for it: the seal differs.")
+                    % {"kind": kind},
+                )
 
 
 def _fault(path: Path, size: int, digest: str) -> str | None:

@@ -106,6 +106,7 @@ class Invoice(models.Model):
             ("discard_invoice", _("Can discard drafts")),
             ("cancel_invoice", _("Can cancel issued documents")),
             ("credit_invoice", _("Can write credit notes by hand")),
+            ("export_invoice", _("Can export documents for an audit")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["range", "sequence"], name="invoice_sequence_once"),
@@ -259,7 +260,11 @@ class VatShare(models.Model):
 
 
 class DocumentFile(models.Model):
-    """A file of an issued document: rendered once, stored with its hash, never rendered again."""
+    """A file of an issued document: rendered once, stored with its hash, never rendered again.
+
+    ``seal`` ties it to the document's place in the chain: SHA-256 over the chain's hash, the kind of file and all that
+    is kept of the file. The database makes it.
+    """
 
     class Kind(models.TextChoices):
         PDF = "pdf", "PDF"
@@ -267,6 +272,7 @@ class DocumentFile(models.Model):
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="files", verbose_name=_("document"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     file = models.OneToOneField(File, models.PROTECT, related_name="+", verbose_name=_("file"))
+    seal = models.CharField(_("seal"), max_length=64, editable=False, db_default="")
 
     class Meta:
         verbose_name = _("document file")
