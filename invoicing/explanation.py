@@ -27,7 +27,8 @@ def charges_of(reference: str) -> list[Charge]:
     lines = Line.objects.filter(invoice__number=number)
     if position:
         lines = lines.filter(position=int(position)) if position.isdigit() else lines.none()
-    keys = list(lines.order_by("invoice_id", "position").values_list("charge_id", flat=True))
+    of_charges = lines.filter(charge__isnull=False).order_by("invoice_id", "position")
+    keys = list(of_charges.values_list("charge_id", flat=True))
     if not keys and reference.isdigit():
         keys = [int(reference)]
     charges = Charge.objects.select_related(

@@ -134,7 +134,7 @@ def discard(invoices: QuerySet[Invoice], *, by: Any = None, waits_for: str = "")
     """
     drafts = _locked(invoices, [*_OPEN, Invoice.State.CLOSED])
     keys = [draft.pk for draft in drafts]
-    charges = list(Line.objects.filter(invoice__in=keys).values_list("charge_id", flat=True))
+    charges = list(Line.objects.filter(invoice__in=keys, charge__isnull=False).values_list("charge_id", flat=True))
     put_on_record("discarded", drafts, by=by)
     Invoice.objects.filter(pk__in=keys).delete()
     _take_back(charges)

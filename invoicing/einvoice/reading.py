@@ -106,7 +106,11 @@ def _sections(
         inside[row.section_id].append(line)
     return tuple(
         SectionFacts(
-            section.name, section.tenant.reference, tuple(inside[section.pk]), rounded(section.net.amount, places)
+            section.name,
+            section.tenant.reference,
+            tuple(inside[section.pk]),
+            rounded(section.net.amount, places),
+            section.project_code,
         )
         for section in sections
     )
@@ -118,7 +122,7 @@ def _line(line: Line, places: int) -> LineFacts:
     return LineFacts(
         position=line.position,
         text=line.text,
-        quantity=-line.quantity if line.charge.reverses_id and net < 0 else line.quantity,
+        quantity=-line.quantity if net < 0 and _takes_back(line) else line.quantity,
         unit=line.unit,
         net=net,
         starts_on=line.starts_on,
@@ -131,7 +135,14 @@ def _line(line: Line, places: int) -> LineFacts:
     )
 
 
-def _explanation(charge: Charge, discounts: Mapping[str, str]) -> Explanation:
+def _takes_back(line: Line) -> bool:
+    """Whether it takes back what stood on a document, at the price of then."""
+    return line.charge is None or line.charge.reverses_id is not None
+
+
+def _explanation(charge: Charge | None, discounts: Mapping[str, str]) -> Explanation:
+    if charge is None:
+        return UNEXPLAINED
     if charge.reverses is None:
         return explained(charge.trace, discounts)
     undone = explained(charge.reverses.trace)
@@ -158,7 +169,12 @@ def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Secti
     first: dict[tuple[str, str], Line] = {}
     for row, line in drawn:
         details = row.details
-        if details.get("interval") == "once" or row.charge.kind != Charge.Kind.FEE or row.charge.reverses_id:
+        if (
+            row.charge is None
+            or details.get("interval") == "once"
+            or row.charge.kind != Charge.Kind.FEE
+            or row.charge.reverses_id
+        ):
             continue
         key = (line.contract, details["product"])
         first.setdefault(key, row)
