@@ -53,6 +53,9 @@ class Contract:
     renewal_months: int | None
     notice_days: int | None
     extended_days: int
+    invoice_to: int | None = None  # where it is not as the account says
+    pay_by: int | None = None
+    is_invoiced_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def propose(issuer: int, payers: Sequence[int], *, through: date) -> Proposal:
 
     Raises ``Unbillable`` naming the contract or price that cannot be reckoned.
     """
-    rows, left_out = _set_aside(_read_items(OF_PAYERS, [issuer, list(payers), through]))
+    rows, left_out = _set_aside(_read_items(OF_PAYERS, [list(payers), issuer, list(payers), issuer, through]))
     proposal = Proposal(left_out=left_out)
     if not rows:
         return proposal
@@ -112,7 +115,7 @@ def positions_of(subscriptions: Sequence[int], *, through: date = date.min) -> l
 
     Fixed discounts are shared among the positions of a contract for what is due by ``through``.
     """
-    rows = _read_items(OF_CONTRACTS, [list(subscriptions)])
+    rows = _read_items(OF_CONTRACTS, [list(subscriptions), date.max])
     return _positions(rows, through) if rows else []
 
 
@@ -177,29 +180,36 @@ def _mark_reversed(pairs: Sequence[tuple[int, int]]) -> None:
         )
 
 
-OF_PAYERS = "s.issuer_id = %s and coalesce(t.pay_by_id, t.id) = any(%s) and i.starts_on <= %s"
-OF_CONTRACTS = "s.id = any(%s)"
+# Two ways to a payer, each by its index: the account's, and that of contracts that name one of their own.
+OF_PAYERS = """
+    (select s.* from tenants_tenant a join billing_subscription s on s.tenant_id = a.id
+      where coalesce(a.pay_by_id, a.id) = any(%s) and s.pay_by_id is null and s.issuer_id = %s
+     union all
+     select s.* from billing_subscription s where s.pay_by_id = any(%s) and s.issuer_id = %s)
+"""
+OF_CONTRACTS = "(select s.* from billing_subscription s where s.id = any(%s))"
 BILLING_STARTS_ON = """
     case s.billing_starts_with
          when 'activation' then s.activated_on when 'acceptance' then s.accepted_on else s.starts_on end
 """
 
 
-def _read_items(condition: str, arguments: list[Any]) -> list[tuple[Any, ...]]:
-    """Items with their contracts; contracts whose start of billing is not known yet are left out."""
+def _read_items(contracts: str, arguments: list[Any]) -> list[tuple[Any, ...]]:
+    """Items of ``contracts`` that start up to a day; contracts whose start of billing is not known are left out."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             select s.id, s.reference, s.tenant_id, s.currency, s.po_number, s.starts_on, s.ends_before,
                    coalesce(s.term_from, s.starts_on), s.term_months, s.renewal_months, s.notice_days, s.extended_days,
+                   s.invoice_to_id, s.pay_by_id, s.is_invoiced_alone,
                    s.trial_ends_before, s.billing_day, s.billed_before, s.keeps_last_period, {BILLING_STARTS_ON},
                    i.id, i.product_id, i.price_id, i.quantity, i.interval, i.timing, i.proration, i.starts_on,
                    i.ends_before, i.line, i.anchor_on, i.anchor_day, i.periods_before,
-                   t.status, coalesce(t.pay_by_id, t.id), t.reference
-              from tenants_tenant t
-              join billing_subscription s on s.tenant_id = t.id
+                   t.status, coalesce(s.pay_by_id, t.pay_by_id, t.id), t.reference
+              from {contracts} s
+              join tenants_tenant t on t.id = s.tenant_id
               join billing_item i on i.subscription_id = s.id
-             where {condition} and {BILLING_STARTS_ON} is not null
+             where i.starts_on <= %s and {BILLING_STARTS_ON} is not null
              order by t.tree_id, t.lft, s.reference, i.starts_on, i.id
             """,
             arguments,
@@ -218,7 +228,7 @@ def _set_aside(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], dict
 
 
 def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]:
-    prices = price_terms({row[19] for row in rows})
+    prices = price_terms({row[22] for row in rows})
     grants = _read_grants({row[0] for row in rows})
     contracts: dict[int, Contract] = {}
     positions = []
@@ -226,10 +236,10 @@ def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]
     for row in rows:
         contract = contracts.get(row[0])
         if contract is None:
-            contract = contracts[row[0]] = Contract(*row[:12])
-        trial_ends_before, billing_day, billed_before, keeps_last_period, paid_from = row[12:17]
-        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[17:26]
-        line, anchor_on, anchor_day, periods_before = row[26:30]
+            contract = contracts[row[0]] = Contract(*row[:15])
+        trial_ends_before, billing_day, billed_before, keeps_last_period, paid_from = row[15:20]
+        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[20:29]
+        line, anchor_on, anchor_day, periods_before = row[29:33]
         paid_from = max(contract.starts_on, paid_from)
         if trial_ends_before and trial_ends_before > paid_from:
             paid_from = trial_ends_before

@@ -105,8 +105,9 @@ def _positions(contracts: Sequence[int], through: date) -> list[Position]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select i.id, s.id, s.reference, p.reference, s.issuer_id, t.id, coalesce(t.pay_by_id, t.id), t.reference,
-                   t.status = 'active', i.starts_on, least(i.ends_before, s.ends_before)
+            select i.id, s.id, s.reference, p.reference, s.issuer_id, t.id,
+                   coalesce(s.pay_by_id, t.pay_by_id, t.id), t.reference, t.status = 'active', i.starts_on,
+                   least(i.ends_before, s.ends_before)
               from {CONTRACTS} s
               join {ITEMS} i on i.subscription_id = s.id
               join {PRODUCTS} p on p.id = i.product_id

@@ -403,10 +403,11 @@ def next_charges(subscriptions: Sequence[Subscription], today: date) -> dict[int
     """Per contract: the day its next charges fall due, and their net; ``None`` if it cannot be reckoned now."""
     payers: dict[int, set[int]] = {}
     for subscription in subscriptions:
-        payers.setdefault(subscription.issuer_id, set()).add(subscription.tenant.pay_by_id or subscription.tenant_id)
+        payer = subscription.pay_by_id or subscription.tenant.pay_by_id or subscription.tenant_id
+        payers.setdefault(subscription.issuer_id, set()).add(payer)
     following: dict[int, tuple[date, Decimal]] = {}
     for issuer, keys in payers.items():
-        paid_for = Subscription.objects.filter(Q(tenant__pay_by__in=keys) | Q(tenant__in=keys), issuer=issuer).count()
+        paid_for = Subscription.objects.paid_by(keys).filter(issuer=issuer).count()
         if paid_for > MANY_CONTRACTS:
             return None
         try:

@@ -138,7 +138,7 @@ def start(
 
 
 PAYERS = """
-    select coalesce(t.pay_by_id, t.id)
+    select coalesce(s.pay_by_id, t.pay_by_id, t.id)
       from billing_subscription s join tenants_tenant t on t.id = s.tenant_id
      where s.issuer_id = %s and s.starts_on <= %s
 """

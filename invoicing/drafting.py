@@ -1,4 +1,4 @@
-"""Charges -> draft documents, one per recipient, payer, currency, PO number and way of collection, VAT reckoned."""
+"""Charges -> draft documents, one per recipient, payer and what else keeps them apart (``invoicing.grouping``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.charging import Contract, Proposal, Proposed
 from billing.kernel.money import places_of
 from billing.kernel.term import term_on
-from invoicing import parties
+from invoicing import grouping, parties
 from invoicing.kernel import content, vat
 from invoicing.kernel.totals import Totals, totals
 from invoicing.models import Invoice, Line, Section, VatShare
@@ -57,6 +57,7 @@ class DraftSection:
     tenant: int
     name: str
     net: Decimal
+    project_code: str = ""
 
 
 @dataclass(slots=True)
@@ -99,9 +100,8 @@ class Facts(Accounts):
 def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft]:
     """The documents that the charges of ``proposal`` make, dated ``issue_on``; writes nothing.
 
-    Raises ``IncompleteParty``, ``SeparateEntity`` or ``NoVatRule`` naming the account that cannot be invoiced,
-    ``UnprintableText`` quoting what the documents' font cannot draw, ``BeyondBounds`` naming what is above the
-    issuer's bounds, and
+    Raises ``IncompleteParty`` or ``NoVatRule`` naming the account that cannot be invoiced, ``UnprintableText`` quoting
+    what the documents' font cannot draw, ``BeyondBounds`` naming what is above the issuer's bounds, and
     ``StandsOnADraft`` naming the contract of which a draft is still to be decided.
     """
     if not proposal.charges:
@@ -109,20 +109,14 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
     parties.check_issuer(issuer)
     facts = _facts_for(proposal.charges)
     seller = parties.seller_of(issuer)
-    groups: dict[tuple[int, int, str, str, str], list[Proposed]] = defaultdict(list)
-    collections: dict[int, str] = {}
+    groups: dict[grouping.Key, list[Proposed]] = defaultdict(list)
+    keys: dict[int, grouping.Key] = {}
     for charge in proposal.charges:
         contract = charge.position.contract
-        account = facts.accounts[contract.tenant]
-        recipient = account.invoice_to_id or account.id
-        payer = account.pay_by_id or account.id
-        if recipient != account.id:
-            parties.check_may_share(account, facts.accounts[recipient], facts)
-        collection = collections.get(payer)
-        if collection is None:
-            line = facts.line_of(facts.accounts[payer])
-            collection = collections[payer] = in_force("collection", line, issuer)
-        groups[recipient, payer, contract.currency, contract.po_number, collection].append(charge)
+        key = keys.get(contract.key)
+        if key is None:
+            key = keys[contract.key] = grouping.key_of(contract, facts, issuer)
+        groups[key].append(charge)
     drafts = [_draft(issuer, key, charges, facts, seller, issue_on) for key, charges in groups.items()]
     refuse_beyond_bounds(issuer, proposal, drafts)
     for draft in drafts:
@@ -166,7 +160,7 @@ def refuse_beyond_bounds(issuer: Issuer, proposal: Proposal, drafts: Sequence[Dr
 
 def refuse_unprintable(draft: Draft) -> None:
     """Raises ``UnprintableText``: what is issued cannot be changed, so that it can be drawn must be known before."""
-    names = [section.name for section in draft.sections]
+    names = [text for section in draft.sections for text in (section.name, section.project_code)]
     texts = [draft.po_number, *names, *(line.text for line in draft.lines)]
     records = [draft.parties, *(line.details for line in draft.lines)]
     if UNUSUAL.search("".join([*texts, *records])):
@@ -222,7 +216,8 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
         places: list[int] = []
         for position, section in enumerate(draft.sections, 1):
             places.append(next(section_keys))
-            sections.append((places[-1], key, section.tenant, position, section.name, currency, section.net))
+            code = section.project_code
+            sections.append((places[-1], key, section.tenant, position, section.name, code, currency, section.net))
         for position, line in enumerate(draft.lines, 1):
             due = line.charge.due
             lines.append(
@@ -271,7 +266,11 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
         ),
         invoices,
     )
-    copy_rows(SECTIONS, ("id", "invoice_id", "tenant_id", "position", "name", "currency", "net"), sections)
+    copy_rows(
+        SECTIONS,
+        ("id", "invoice_id", "tenant_id", "position", "name", "project_code", "currency", "net"),
+        sections,
+    )
     copy_rows(
         LINES,
         (
@@ -297,14 +296,14 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
 
 def _draft(
     issuer: Issuer,
-    key: tuple[int, int, str, str, str],
+    key: grouping.Key,
     charges: list[Proposed],
     facts: Facts,
     seller: dict[str, str],
     issue_on: date,
 ) -> Draft:
-    recipient, payer = facts.accounts[key[0]], facts.accounts[key[1]]
-    currency, po_number, collection = key[2:]
+    recipient, payer = facts.accounts[key.recipient], facts.accounts[key.payer]
+    currency, po_number, collection = key.currency, key.po_number, key.collection
     case = parties.case_of(issuer, recipient)
     language = in_force("language", facts.line_of(recipient), issuer)
     charges.sort(key=_printed_order(facts))
@@ -368,7 +367,10 @@ def _sections(charges: Iterable[Proposed], recipient: Account, facts: Facts) -> 
         nets[tenant] = nets.get(tenant, Decimal(0)) + charge.due.net
     if len(nets) == 1 and recipient.id in nets:
         return []
-    return [DraftSection(tenant, facts.accounts[tenant].name, net) for tenant, net in nets.items()]
+    return [
+        DraftSection(tenant, facts.accounts[tenant].name, net, facts.accounts[tenant].project_code)
+        for tenant, net in nets.items()
+    ]
 
 
 def _details(
@@ -445,7 +447,7 @@ def _content_hash(draft: Draft) -> str:
             total.gross,
             draft.parties,
         ),
-        [content.section_text(n, section.name, section.net) for n, section in enumerate(draft.sections, 1)],
+        [content.section_text(n, s.name, s.net, s.project_code) for n, s in enumerate(draft.sections, 1)],
         [
             content.line_text(
                 n,
@@ -467,7 +469,7 @@ def _content_hash(draft: Draft) -> str:
 
 
 def _facts_for(charges: Sequence[Proposed]) -> Facts:
-    known = parties.read_accounts({charge.position.contract.tenant for charge in charges})
+    known = parties.read_accounts(grouping.accounts_of(charge.position.contract for charge in charges))
     facts = Facts(known.accounts, known.vat_checks)
     facts.products = _read_products({charge.position.product for charge in charges})
     named = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}

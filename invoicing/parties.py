@@ -20,10 +20,6 @@ class IncompleteParty(OperatorError):
     """Something the law wants on an invoice is missing (§ 14 (4) UStG)."""
 
 
-class SeparateEntity(OperatorError):
-    """An account that is a customer in its own right cannot be put on somebody else's invoice."""
-
-
 class NoVatRule(OperatorError):
     """The VAT treatment of a document is not known."""
 
@@ -54,6 +50,8 @@ class Account:
     auto_mail: bool | None
     time_zone: str
     project_code: str
+    po_number: str
+    consolidation: str
     tree_id: int
     lft: int
 
@@ -112,22 +110,39 @@ def case_of(issuer: Issuer, recipient: Account) -> vat.Case:
         ) from error
 
 
-def check_may_share(account: Account, recipient: Account, facts: Accounts) -> None:
-    """Only parts of one legal entity are invoiced together, and a reseller for those it resells to."""
+def recipient_of(account: Account, wanted: Account, facts: Accounts) -> Account:
+    """To whom an invoice about ``account`` is made out: to ``wanted``, where that is its customer in law.
+
+    Only parts of one legal entity are invoiced together, and a reseller for those it resells to. Whoever is a customer
+    in its own right gets an invoice of its own; who pays is another question (``invoicing.statements``).
+    """
+    if wanted.id == account.id:
+        return wanted
     entity, resellers = account, {account.contracting_party_id}
     for entity in facts.line_of(account):
         resellers.add(entity.contracting_party_id)
-        if entity.kind not in PART_OF_THE_PARENT:
+        if not is_part_of_parent(entity, facts):
             break
-    theirs = next((a for a in facts.line_of(recipient) if a.kind not in PART_OF_THE_PARENT), recipient)
-    if entity.id != theirs.id and not resellers & {recipient.id, theirs.id}:
-        raise SeparateEntity(
-            _(
-                "%(account)s is a customer in its own right: it cannot be invoiced to %(recipient)s unless that is"
-                " its contracting party."
-            )
-            % {"account": account.reference, "recipient": recipient.reference}
-        )
+    if resellers & {wanted.id, entity_of(wanted, facts).id}:
+        return wanted
+    return wanted if entity_of(wanted, facts).id == entity.id else entity
+
+
+def entity_of(account: Account, facts: Accounts) -> Account:
+    """The legal entity that an account is or belongs to: itself, or the nearest one above that is one."""
+    return next((a for a in facts.line_of(account) if not is_part_of_parent(a, facts)), account)
+
+
+def is_part_of_parent(account: Account, facts: Accounts) -> bool:
+    """A branch or department, unless it has a VAT id that differs from that of all it belongs to."""
+    if account.kind not in PART_OF_THE_PARENT or account.parent_id is None:
+        return False
+    if not account.vat_id:
+        return True
+    above = facts.accounts[account.parent_id]
+    while not above.vat_id and above.kind in PART_OF_THE_PARENT and above.parent_id is not None:
+        above = facts.accounts[above.parent_id]
+    return above.vat_id in ("", account.vat_id)
 
 
 def check_issuer(issuer: Issuer) -> None:

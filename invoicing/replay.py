@@ -213,7 +213,7 @@ def _document_differences(document: Document, chain: tuple[str, str] | None) -> 
     nets: dict[Any, Decimal] = defaultdict(Decimal)
     for line in document.lines:
         nets[line[1]] += line[9]
-    for position, _name, section_net, _currency in document.sections:
+    for position, _name, section_net, _code, _currency in document.sections:
         if section_net != nets[position]:
             yield None, (gettext("sum of section %s") % position, section_net, nets[position])
     try:

@@ -21,7 +21,7 @@ HEADS: Final = """
       from invoicing_invoice where id > %s and (%s::bigint[] is null or id = any(%s)) order by id limit %s
 """
 SECTIONS: Final = """
-    select s.invoice_id, s.position, s.name, s.net, s.currency from invoicing_section s
+    select s.invoice_id, s.position, s.name, s.net, s.project_code, s.currency from invoicing_section s
      where s.invoice_id = any(%s) order by s.invoice_id, s.position
 """
 LINES: Final = """
@@ -82,7 +82,7 @@ def content_hash(document: Document) -> str:
     )
     return content.content_hash(
         head,
-        [content.section_text(position, name, net) for position, name, net, _currency in document.sections],
+        [content.section_text(position, name, net, code) for position, name, net, code, _ in document.sections],
         [_line_text(line) for line in document.lines],
         [content.share_text(case, rate, base, vat) for case, rate, base, vat, _currency in document.shares],
     )

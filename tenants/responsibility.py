@@ -4,14 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Issuer, Tenant
 
-INHERITED = ("language", "currency", "price_class", "collection", "payment_days", "auto_mail", "time_zone")
-FALLBACK: dict[str, Any] = {"collection": Tenant.Collection.INVOICE.value, "auto_mail": True}
+INHERITED = (
+    "language",
+    "currency",
+    "price_class",
+    "collection",
+    "collection_threshold",
+    "collection_rhythm",
+    "payment_days",
+    "billing_day",
+    "consolidation",
+    "document_format",
+    "leitweg_id",
+    "po_number",
+    "auto_mail",
+    "time_zone",
+)
+FALLBACK: dict[str, Any] = {
+    "collection": Tenant.Collection.INVOICE.value,
+    "collection_threshold": Decimal(0),
+    "collection_rhythm": Tenant.Rhythm.DUE.value,
+    "consolidation": Tenant.Consolidation.TOGETHER.value,
+    "document_format": Tenant.DocumentFormat.PDF.value,
+    "leitweg_id": "",
+    "po_number": "",
+    "auto_mail": True,
+}
 OF_THE_ISSUER = ("language", "currency", "payment_days", "time_zone")
 
 
@@ -31,7 +56,14 @@ class Settings:
     currency: str
     price_class: int | None
     collection: str
+    collection_threshold: Decimal
+    collection_rhythm: str
     payment_days: int
+    billing_day: int | None
+    consolidation: str
+    document_format: str
+    leitweg_id: str
+    po_number: str
     auto_mail: bool
     time_zone: str
 

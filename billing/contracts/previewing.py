@@ -115,6 +115,8 @@ def _lines(
 ) -> list[Row]:
     wanted = contracts or {subscription.pk}
     payers = [pay_by or pk for pk, pay_by in Tenant.objects.filter(pk__in=list(tenants)).values_list("pk", "pay_by_id")]
+    named = Subscription.objects.filter(pk__in=wanted, pay_by__isnull=False)
+    payers += named.values_list("pay_by_id", flat=True)
     proposal = charging.propose(subscription.issuer_id, sorted(set(payers)), through=through)
     rows = []
     for proposed in proposal.charges:

@@ -93,7 +93,8 @@ def changing(
     """
     author = Author(reason, by, channel)
     with acting(actor=by.get_username() if by else "", channel=channel, reason=reason):
-        lock_payers_of([subscription.tenant_id, *tenants])
+        named = Subscription.objects.filter(pk=subscription.pk, pay_by__isnull=False)
+        lock_payers_of([subscription.tenant_id, *tenants, *named.values_list("pay_by_id", flat=True)])
         fresh = Subscription.objects.select_related("issuer", "price_class", "tenant").get(pk=subscription.pk)
         if not fresh.amendments.exists():
             _store(fresh, _start_of(fresh), Author("", None, channel))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -29,6 +30,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def under(self, tenant: Tenant) -> SubscriptionQuerySet:
         """Of the account or any account below it."""
         return self.filter(tenant__tree_id=tenant.tree_id, tenant__lft__gte=tenant.lft, tenant__rght__lte=tenant.rght)
+
+    def paid_by(self, payers: Collection[int]) -> SubscriptionQuerySet:
+        """That one of ``payers`` (keys of accounts) pays for, because the contract names it or its account does."""
+        own = Q(tenant__pay_by__in=payers) | Q(tenant__pay_by=None, tenant__in=payers)
+        return self.filter(Q(pay_by__in=payers) | Q(pay_by=None) & own)
 
     def with_items(self) -> SubscriptionQuerySet:
         return self.select_related("tenant", "issuer").prefetch_related("items__price__tiers", "items__product")

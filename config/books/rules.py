@@ -51,14 +51,16 @@ POSTED: Final = f"""
       from invoicing_invoice i
       left join (select invoice_id, count(*) from invoicing_journalentry where kind = 'issue' group by invoice_id) e
         on e.invoice_id = i.id
-      left join (select invoice_id, count(*) from invoicing_openitem group by invoice_id) o on o.invoice_id = i.id
+      left join (select invoice_id, count(*) from invoicing_openitem where moved_from_id is null group by invoice_id) o
+        on o.invoice_id = i.id
 """
 
-# The payer or recipient of an account may change after a document arose; the activity record says whether it did.
+# The payer or recipient of a contract may change after a document arose; the activity record says whether it did.
 UNCHANGED_SINCE: Final = """
     not exists (select from tenants_activity a
-                 where a."table" = 'tenants_tenant' and a.row = t.id and a.at >= i.created_at
-                   and jsonb_exists_any(a.before, array['pay_by_id', 'invoice_to_id']))
+                 where (a."table" = 'tenants_tenant' and a.row = t.id
+                        or a."table" = 'billing_subscription' and a.row = s.id)
+                   and a.at >= i.created_at and jsonb_exists_any(a.before, array['pay_by_id', 'invoice_to_id']))
 """
 
 RULES: Final = (
@@ -180,7 +182,11 @@ RULES: Final = (
           join tenants_tenant t on t.id = s.tenant_id
           left join invoicing_section n on n.id = l.section_id
          where s.issuer_id <> i.issuer_id or n.invoice_id <> i.id or coalesce(n.tenant_id, i.recipient_id) <> t.id
-            or (coalesce(t.pay_by_id, t.id), coalesce(t.invoice_to_id, t.id)) <> (i.payer_id, i.recipient_id)
+            or (coalesce(s.pay_by_id, t.pay_by_id, t.id) <> i.payer_id
+                or coalesce(s.invoice_to_id, t.invoice_to_id, t.id) <> i.recipient_id
+                   and not exists (select from tenants_tenant r
+                                    where r.id = i.recipient_id and r.tree_id = t.tree_id
+                                      and r.lft <= t.lft and r.rght >= t.rght)) -- the customer in law
                and {UNCHANGED_SINCE}
         """,
     ),
@@ -282,7 +288,7 @@ RULES: Final = (
         select {NAMED_DOCUMENT}
           from invoicing_invoice i
           join invoicing_journalentry e on e.invoice_id = i.id and e.kind = 'issue'
-          join invoicing_openitem o on o.invoice_id = i.id
+          join invoicing_openitem o on o.invoice_id = i.id and o.moved_from_id is null
          where (e.issuer_id, e.booked_on, o.payer_id, o.due_on, o.currency, o.amount)
                <> (i.issuer_id, i.issued_on, i.payer_id, i.due_on, i.currency, i.gross)
         """,
@@ -331,7 +337,24 @@ RULES: Final = (
                        from invoicing_posting p join invoicing_journalentry e on e.id = p.entry_id
                       where e.kind = 'issue' and p.open_item_id is not null group by p.open_item_id) b
             on b.open_item_id = o.id
-         where o.amount <> coalesce(b.posted, 0)
+         where o.moved_from_id is null and o.amount <> coalesce(b.posted, 0)
+        """,
+    ),
+    Rule(
+        "taken over",
+        DOCUMENT,
+        _("What another payer took over of it is not what an entry closed with the one before: %(amount)s."),
+        f"""
+        select {NAMED_DOCUMENT}, o.amount
+          from invoicing_openitem o
+          join invoicing_openitem old on old.id = o.moved_from_id
+          join invoicing_invoice i on i.id = o.invoice_id
+         where (o.invoice_id, o.currency) <> (old.invoice_id, old.currency) or o.payer_id = old.payer_id
+            or not exists (
+                select from invoicing_posting p join invoicing_posting c on c.entry_id = p.entry_id
+                  join invoicing_journalentry e on e.id = p.entry_id
+                 where p.open_item_id = o.id and p.amount = o.amount
+                   and c.open_item_id = old.id and c.amount = -o.amount and e.kind = 'transfer')
         """,
     ),
     # runs

@@ -28,6 +28,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldBooleanSwitchWidget
 
+from billing.models import Subscription
 from invoicing import bill_run, issuing, review
 from invoicing.admin.documents import STATE_COLOURS, drafts_of, why_parked
 from invoicing.models import BillRun, Invoice, Outcome
@@ -220,9 +221,9 @@ class BillRunAdmin(RecordAdmin):
             raise PermissionDenied
         tenant = get_object_or_404(Tenant, pk=payer)
         today = timezone.localdate()
-        paid_for = Tenant.objects.filter(Q(pay_by=tenant) | Q(pk=tenant.pk, pay_by=None))
+        paid_for = Subscription.objects.paid_by([tenant.pk])
         runs = []
-        for issuer in Issuer.objects.filter(subscriptions__tenant__in=paid_for).distinct():
+        for issuer in Issuer.objects.filter(subscriptions__in=paid_for).distinct():
             worked, run = self.call(
                 request, self.start, issuer=issuer, through=today, issue_on=today, payer=tenant, by=request.user
             )

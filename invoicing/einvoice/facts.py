@@ -84,6 +84,7 @@ class SectionFacts:
     tenant_reference: str
     lines: tuple[LineFacts, ...]
     net: Decimal
+    project_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

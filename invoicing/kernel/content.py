@@ -42,8 +42,10 @@ def share_text(vat_case: str, vat_rate: Decimal, base: Decimal, vat: Decimal) ->
     return f"vat\t{vat_case}\t{vat_rate:.3f}\t{base:.4f}\t{vat:.4f}"
 
 
-def section_text(position: int, name: str, net: Decimal) -> str:
-    return f"section\t{position}\t{name}\t{net:.4f}"
+def section_text(position: int, name: str, net: Decimal, project_code: str = "") -> str:
+    """One section. What came later than version 1 is written only where it says something: old texts stay as they are."""
+    text = f"section\t{position}\t{name}\t{net:.4f}"
+    return f"{text}\tproject\t{project_code}" if project_code else text
 
 
 def head_text(

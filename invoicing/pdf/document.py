@@ -249,6 +249,8 @@ def lines_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
     for section in facts.sections:
         if facts.is_consolidated:
             name = f"{section.tenant_name} ({section.tenant_reference})"
+            if section.project_code:
+                name += " · " + _("Project %(code)s") % {"code": section.project_code}
             grid.add([paper.plain(name, font=paper.BOLD)], bold=True, tint=True)
         for position, line in enumerate(section.lines):
             grid.add(line_cells(facts, line, wording, mixed=mixed))

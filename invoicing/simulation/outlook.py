@@ -78,12 +78,12 @@ def of_contract(subscription: Subscription, *, on: date, change: Change | None =
     with rehearsal():
         lock_payers_of([subscription.tenant_id])
         tenant = Tenant.objects.get(pk=subscription.tenant_id)
-        payer = tenant.pay_by_id or tenant.pk
         if tenant.status != Tenant.Status.ACTIVE:
             raise NotBilled(_("%(account)s is not active: it is not billed.") % {"account": tenant.reference})
         if change is not None:
             change()
         fresh = Subscription.objects.select_related("issuer", "tenant").get(pk=subscription.pk)
+        payer = fresh.pay_by_id or tenant.pay_by_id or tenant.pk
         _renew(fresh, on=on)
         return [expected for day in _due_days(fresh, payer, on) for expected in _bill(fresh, payer, day)]
 

@@ -260,10 +260,10 @@ def test_a_refusal_comes_in_german_and_a_missing_file_in_a_sentence(tmp_path):
 
 @pytest.mark.django_db
 def test_who_cannot_be_billed_is_parked_with_the_reason():
-    text = SCENARIO.replace("CHANGE", "").replace("parent: A", "parent: A, kind: end_customer, invoice_to: A")
+    text = SCENARIO.replace("CHANGE", "").replace("parent: A", 'parent: A, kind: end_customer, street: ""')
     with translation.override("en"):
         result = played(text.replace("tenant: A", "tenant: B"))
-    reason = "B is a customer in its own right: it cannot be invoiced to A unless that is its contracting party."
+    reason = "B: street missing; an invoice needs it (§ 14 (4) UStG)."
     assert (result.runs[0].documents, result.runs[0].parked) == ([], [("B", reason)])
 
 
