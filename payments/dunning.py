@@ -23,6 +23,7 @@ from billing.kernel.money import places_of, rounded
 from invoicing import parties
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import troubles
+from payments import disputes
 from payments import letter as letters
 from payments.kernel.reminders import Due, Item, Left, Level, decide
 from payments.models import DunningLevel, DunningPolicy, DunningRun, Letter, LetterDelivery, Reminder
@@ -154,6 +155,7 @@ def _payers_in_arrears(issuer: Issuer, on: date) -> list[int]:
 
 def _read_items(issuer: Issuer, payers: Sequence[int], on: date) -> Iterator[tuple[int, str, Item]]:
     """Everything open with the payers, credits included: payer, number of the document, item."""
+    contested = disputes.contested(issuer.pk, payers, on=on)
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -185,6 +187,7 @@ def _read_items(issuer: Issuer, payers: Sequence[int], on: date) -> Iterator[tup
                     None if level is None else (level, sent_on),
                     is_blocked=is_blocked,
                     is_collected=is_collected,
+                    disputed=contested.get(key, Decimal(0)),
                 ),
             )
 

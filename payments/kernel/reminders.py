@@ -20,7 +20,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An open item. ``open`` is negative where we owe the payer. ``reminded`` is the latest reminder: level and day."""
+    """An open item. ``open`` is negative where we owe the payer. ``reminded`` is the latest reminder: level and day.
+
+    ``disputed`` is how much of it, VAT included, is contested and not to be reminded of.
+    """
 
     key: int
     currency: str
@@ -29,6 +32,7 @@ class Item:
     reminded: tuple[int, date] | None = None
     is_blocked: bool = False
     is_collected: bool = False
+    disputed: Decimal = Decimal(0)
 
 
 class Left(StrEnum):
@@ -36,6 +40,7 @@ class Left(StrEnum):
 
     BLOCKED = "blocked"
     COLLECTED = "collected"
+    DISPUTED = "disputed"  # all that is open of it
     COVERED = "covered"  # by credit notes that are not offset yet
     SMALL = "small"
     NOT_YET = "not_yet"  # the next level's day has not come
@@ -81,11 +86,13 @@ def decide(
     letters: list[Due] = []
     left: dict[int, Left] = {}
     for currency in sorted({item.currency for item in items}):
-        remaining = after_credits([item for item in items if item.currency == currency])
+        own = [item for item in items if item.currency == currency]
+        contested = {item.key for item in own if 0 < item.open <= item.disputed}
+        remaining = after_credits([without_dispute(item) for item in own])
         overdue = [item for item in remaining if item.due_on < on]
         callable_ = []
         for item in overdue:
-            reason = left_alone(item, collected=collected)
+            reason = Left.DISPUTED if item.key in contested else left_alone(item, collected=collected)
             if reason:
                 left[item.key] = reason
             else:
@@ -118,11 +125,16 @@ def left_alone(item: Item, *, collected: bool) -> Left | None:
     return None
 
 
+def without_dispute(item: Item) -> Item:
+    """The item less what is contested of it, which credits do not pay either."""
+    return replace(item, open=max(Decimal(0), item.open - item.disputed)) if item.open > 0 < item.disputed else item
+
+
 def after_credits(items: Sequence[Item]) -> list[Item]:
     """The items to be paid, oldest due first, each reduced by what the payer's credits of this currency still cover."""
     credit = -sum((item.open for item in items if item.open < 0), Decimal(0))
     remaining = []
-    for item in sorted((item for item in items if item.open > 0), key=lambda item: (item.due_on, item.key)):
+    for item in sorted((item for item in items if item.open >= 0), key=lambda item: (item.due_on, item.key)):
         used = min(credit, item.open)
         credit -= used
         remaining.append(replace(item, open=item.open - used))

@@ -67,6 +67,7 @@ def reasons() -> dict[Left, str]:
     return {
         Left.BLOCKED: _("blocked"),
         Left.COLLECTED: _("collected automatically"),
+        Left.DISPUTED: _("disputed"),
         Left.COVERED: _("covered by credit notes"),
         Left.SMALL: _("below the smallest amount"),
         Left.NOT_YET: _("next level not due yet"),
