@@ -1,4 +1,5 @@
 from billing.models.amendment import Amendment, Pause
+from billing.models.campaign import PriceCampaign, PriceChange, PriceNotice
 from billing.models.catalog import Price, PriceClass, Product, Tier
 from billing.models.charge import Charge
 from billing.models.discount import Discount, Grant
@@ -14,7 +15,10 @@ __all__ = [
     "Item",
     "Pause",
     "Price",
+    "PriceCampaign",
+    "PriceChange",
     "PriceClass",
+    "PriceNotice",
     "Product",
     "Subscription",
     "Tier",

@@ -9,7 +9,16 @@ from django.apps import apps
 from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import CheckConstraint, ProtectedError
 
-from billing.models import ChangeRequest, Charge, Item, Price, Subscription
+from billing.models import (
+    ChangeRequest,
+    Charge,
+    Item,
+    Price,
+    PriceCampaign,
+    PriceChange,
+    PriceNotice,
+    Subscription,
+)
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, fingerprint, guards_of
 from tests.small_book import committed_small_book
 
@@ -19,7 +28,35 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
     with django_db_blocker.unblock(), committed_small_book(template_database, tmp_path_factory.mktemp("files")) as name:
         alone = Subscription.objects.get(reference="V-ALONE")
         ChangeRequest.objects.create(subscription=alone, kind="cancellation")
+        change_prices(alone)
         yield name
+
+
+def change_prices(contract: Subscription) -> None:
+    """A campaign that was announced to one account, and what it means for a position that waits."""
+    campaign = PriceCampaign.objects.create(
+        issuer=contract.issuer,
+        name="2027",
+        state="announced",
+        announced_on="2026-11-01",
+        wanted_on="2027-01-01",
+        percent=3,
+        reason="Kosten",
+    )
+    notice = PriceNotice.objects.create(
+        campaign=campaign, tenant=contract.tenant, written_on="2026-11-01", language="de"
+    )
+    PriceChange.objects.create(
+        campaign=campaign,
+        subscription=contract,
+        line=1,
+        effective_on="2027-01-01",
+        price_before=contract.items.earliest("pk").price,
+        currency="EUR",
+        mrr_before=100,
+        mrr_after=103,
+        notice=notice,
+    )
 
 
 def charge_of(document: str) -> str:
@@ -84,6 +121,38 @@ TRIES = [
     # requests of customers
     ("change_request_decided_or_open", changed("billing_changerequest", state="'accepted'")),
     ("change_request_one_cancellation_waits", copy_of("billing_changerequest", "true")),
+    # price campaigns
+    ("price_campaign_name_once", copy_of("billing_pricecampaign", "true")),
+    ("price_campaign_says_how", changed("billing_pricecampaign", percent="null")),
+    ("price_campaign_says_how", changed("billing_pricecampaign", amount="1")),
+    ("price_campaign_says_how", changed("billing_pricecampaign", rule="'amount'", percent="null", amount="1")),
+    ("price_campaign_says_how", changed("billing_pricecampaign", rule="'list'")),
+    ("price_campaign_percent_in_bounds", changed("billing_pricecampaign", percent="100.1")),
+    ("price_campaign_percent_in_bounds", changed("billing_pricecampaign", percent="'NaN'")),
+    (
+        "price_campaign_amount_is_a_number",
+        changed("billing_pricecampaign", rule="'amount'", percent="null", amount="'NaN'", currency="'EUR'"),
+    ),
+    ("price_campaign_announced_has_its_day", changed("billing_pricecampaign", announced_on="null")),
+    ("price_campaign_announced_has_its_day", changed("billing_pricecampaign", state="'draft'")),
+    (
+        "price_campaign_starts_in_order",
+        changed("billing_pricecampaign", starts_from="'2026-01-01'", starts_before="'2026-01-01'"),
+    ),
+    ("billing_pricecampaign_is_announced", changed("billing_pricecampaign", percent="4"), FROZEN),
+    ("billing_pricecampaign_is_announced", changed("billing_pricecampaign", announced_on="'2026-10-01'"), FROZEN),
+    ("price_notice_once_per_account", copy_of("billing_pricenotice", "true")),
+    ("billing_pricenotice_append_only", changed("billing_pricenotice", language="'en'"), FROZEN),
+    ("billing_pricenotice_append_only", "delete from billing_pricenotice", FROZEN),
+    ("billing_pricenotice_no_truncate", "truncate billing_pricenotice cascade", NO_RIGHT),
+    ("price_change_once_per_position", copy_of("billing_pricechange", "true")),
+    ("price_change_has_its_amendment", changed("billing_pricechange", state="'changed'")),
+    (
+        "price_change_has_its_amendment",
+        changed("billing_pricechange", amendment_id="(select min(id) from billing_amendment)"),
+    ),
+    ("price_change_has_its_day", changed("billing_pricechange", effective_on="null")),
+    ("price_change_says_why_not", changed("billing_pricechange", state="'skipped'")),
     # what was charged is amended
     ("billing_item_changes_once", changed("billing_item", quantity="7"), FROZEN),
     ("billing_item_changes_once", changed("billing_item", timing="'arrears'"), FROZEN),
