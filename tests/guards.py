@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
 
-FROZEN, UNBALANCED, UNPOSTED = "KO001", "KO002", "KO003"  # raised by our triggers
+FROZEN, UNBALANCED, UNPOSTED, UNJUDGED = "KO001", "KO002", "KO003", "KO005"  # raised by our triggers
 NO_RIGHT = "42501"
 
 

@@ -27,6 +27,7 @@ from invoicing.models import (
     SectionCopy,
     StatementDelivery,
     StatementEntry,
+    Verdict,
 )
 from payments import dunning
 from payments.models import Letter, LetterDelivery
@@ -117,7 +118,7 @@ def send_something(issuer: Issuer) -> None:
 
 def collect_something(issuer: Issuer, invoice: Invoice, mail: dict[str, Any]) -> None:
     """RE-2026-00001 stands on a collective statement that was mailed; of a section of RE-2026-00002 there is a copy; a
-    user has a link to a calendar."""
+    user has a link to a calendar; some content passed as e-invoice."""
     statement = CollectiveStatement.objects.create(
         issuer=issuer,
         payer=invoice.payer,
@@ -137,6 +138,7 @@ def collect_something(issuer: Issuer, invoice: Invoice, mail: dict[str, Any]) ->
     StatementDelivery.objects.create(statement=statement, recipient="a@example.com", message=message)
     SectionCopy.objects.create(section=Section.objects.filter(invoice__number="RE-2026-00002").earliest("position"))
     CalendarFeed.objects.create(user=User.objects.create_user("kalender"), tenant=invoice.payer, nonce="n")
+    Verdict.objects.create(content_hash="0" * 64, rules="none", passed=True)
 
 
 @contextmanager

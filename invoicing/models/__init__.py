@@ -5,6 +5,7 @@ from invoicing.models.ledger import JournalEntry, LedgerAccount, OpenItem, Posti
 from invoicing.models.number_range import NumberRange
 from invoicing.models.statement import CollectiveStatement, StatementDelivery, StatementEntry
 from invoicing.models.trouble import PrintTrouble
+from invoicing.models.verdict import Verdict
 
 __all__ = [
     "BillRun",
@@ -27,4 +28,5 @@ __all__ = [
     "StatementDelivery",
     "StatementEntry",
     "VatShare",
+    "Verdict",
 ]

@@ -8,18 +8,32 @@ from django.utils.translation import gettext_lazy as _
 from billing.models import Charge
 from invoicing.models.bill_run import BillRun
 from invoicing.models.number_range import Kind, NumberRange
+from invoicing.models.verdict import Verdict
 from tenants.models import File, Issuer, Message, Tenant
 from tenants.models.columns import amount, below_infinity, currency_is_a_code, fits_currency
 from tenants.models.issuer import LANGUAGES
+from tenants.models.visibility import Visibility, VisibleQuerySet, customers_of_issuers
+
+customers_of_issuers(
+    "select unnest(array[payer_id, recipient_id]) from invoicing_invoice where issuer_id in ({issuers})"
+)
 
 
-class InvoiceQuerySet(models.QuerySet["Invoice"]):
+class InvoiceQuerySet(VisibleQuerySet["Invoice"]):
     def drafts(self) -> InvoiceQuerySet:
         """Still to be decided: proposed, held or released."""
         return self.filter(state__in=[Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED])
 
     def issued(self) -> InvoiceQuerySet:
         return self.filter(state=Invoice.State.ISSUED)
+
+    def electronic(self) -> InvoiceQuerySet:
+        """Made as e-invoice, not as PDF alone."""
+        return self.filter(parties__has_key="format")
+
+    def unjudged(self) -> InvoiceQuerySet:
+        """E-invoices on whose content no verdict was reached."""
+        return self.electronic().filter(~Exists(Verdict.objects.filter(content_hash=OuterRef("content_hash"))))
 
     def printed(self) -> InvoiceQuerySet:
         """With their PDF."""
@@ -94,6 +108,9 @@ class Invoice(models.Model):
     reason = models.TextField(_("reason"), blank=True)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
 
+    visibility = Visibility(
+        accounts=("payer", "recipient"), issuers=("issuer",), right="sees_invoices", shown=Q(state="issued")
+    )
     objects = InvoiceQuerySet.as_manager()
 
     class Meta:
@@ -157,6 +174,11 @@ class Invoice(models.Model):
     def __str__(self) -> str:
         return self.number or f"#{self.pk}"
 
+    @property
+    def format(self) -> str:
+        """Of ``Tenant.DocumentFormat``; part of the frozen parties, and so of the content that is hashed."""
+        return str(self.parties.get("format", Tenant.DocumentFormat.PDF.value))
+
 
 class Section(models.Model):
     """The part of a consolidated document that concerns one account."""
@@ -168,6 +190,11 @@ class Section(models.Model):
     project_code = models.CharField(_("project code"), max_length=60, blank=True, default="", db_default="")
     currency = models.CharField(_("currency"), max_length=3)
     net = amount(_("net"))
+
+    visibility = Visibility(
+        accounts=("tenant",), through=("invoice",), right="sees_invoices", shown=Q(invoice__state="issued")
+    )
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("section")
@@ -216,6 +243,9 @@ class Line(models.Model):
     net = amount(_("net"))
     details = models.JSONField(_("details"), default=dict)
 
+    visibility = Visibility(through=("invoice", "section"), right="sees_invoices")
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("line")
         verbose_name_plural = _("lines")
@@ -246,6 +276,9 @@ class VatShare(models.Model):
     base = amount(_("net"))
     vat = amount(_("VAT"))
 
+    visibility = Visibility(through=("invoice",), right="sees_invoices")
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("VAT share")
         verbose_name_plural = _("VAT shares")
@@ -268,11 +301,18 @@ class DocumentFile(models.Model):
 
     class Kind(models.TextChoices):
         PDF = "pdf", "PDF"
+        XML = "xml", "XML"
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="files", verbose_name=_("document"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     file = models.OneToOneField(File, models.PROTECT, related_name="+", verbose_name=_("file"))
+    verdict = models.ForeignKey(  # of an e-invoice: why it could be released
+        Verdict, models.PROTECT, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("verdict")
+    )
     seal = models.CharField(_("seal"), max_length=64, editable=False, db_default="")
+
+    visibility = Visibility(through=("invoice",), right="sees_invoices")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("document file")
@@ -288,6 +328,9 @@ class SectionCopy(models.Model):
 
     section = models.OneToOneField(Section, models.PROTECT, related_name="copy", verbose_name=_("section"))
     file = models.OneToOneField(File, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("file"))
+
+    visibility = Visibility(through=("section",), right="sees_invoices")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("copy of a section")
@@ -316,6 +359,9 @@ class Delivery(models.Model):
     message = models.OneToOneField(
         Message, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("message")
     )
+
+    visibility = Visibility(through=("invoice",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery")

@@ -5,8 +5,18 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models.columns import currency_is_a_code
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 LANGUAGES = [("de", _("German")), ("en", _("English"))]
+
+
+class DocumentFormat(models.TextChoices):
+    """As what a document goes out: on paper only, or as an e-invoice (EN 16931)."""
+
+    PDF = "pdf", "PDF"
+    ZUGFERD = "zugferd", "ZUGFeRD"
+    XRECHNUNG_CII = "xrechnung_cii", "XRechnung (CII)"
+    XRECHNUNG_UBL = "xrechnung_ubl", "XRechnung (UBL)"
 
 
 class Issuer(models.Model):
@@ -31,6 +41,14 @@ class Issuer(models.Model):
     currency = models.CharField(_("currency"), max_length=3, default="EUR")
     time_zone = models.CharField(_("time zone"), max_length=50, default="Europe/Berlin")
     payment_days = models.PositiveSmallIntegerField(_("days to pay"), default=14)
+    document_format = models.CharField(
+        _("document format"),
+        max_length=20,
+        choices=DocumentFormat,
+        default=DocumentFormat.PDF,
+        db_default=DocumentFormat.PDF.value,
+        help_text=_("Of accounts for which nothing else is set. Businesses in Germany are owed an e-invoice."),
+    )
     issues_by_itself = models.BooleanField(
         _("the nightly run issues by itself"),
         default=True,
@@ -66,6 +84,9 @@ class Issuer(models.Model):
             " person has approved it. Empty: no approval is needed."
         ),
     )
+
+    visibility = Visibility(shared=True)
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("issuer")

@@ -10,7 +10,8 @@ from mptt.models import MPTTModel, TreeForeignKey
 from mptt.querysets import TreeQuerySet
 
 from tenants.models.columns import sort_key
-from tenants.models.issuer import LANGUAGES
+from tenants.models.issuer import LANGUAGES, DocumentFormat
+from tenants.models.visibility import ANY_RIGHT, Visibility, VisibleTo
 from tenants.transactions import tree_lock
 
 
@@ -49,7 +50,7 @@ class LockedTree:
             return super().delete(*args, **kwargs)  # type: ignore[misc]
 
 
-class TenantQuerySet(TreeQuerySet):
+class TenantQuerySet(VisibleTo, TreeQuerySet):
     def active(self) -> TenantQuerySet:
         """Neither closed nor set aside: runs bill them."""
         return self.filter(status=Tenant.Status.ACTIVE)
@@ -88,11 +89,7 @@ class Tenant(LockedTree, MPTTModel):
         BY_ACCOUNT = "by_account", _("a document per account")
         BY_CONTRACT = "by_contract", _("a document per contract")
 
-    class DocumentFormat(models.TextChoices):
-        PDF = "pdf", "PDF"
-        ZUGFERD = "zugferd", "ZUGFeRD"
-        XRECHNUNG_CII = "xrechnung_cii", "XRechnung (CII)"
-        XRECHNUNG_UBL = "xrechnung_ubl", "XRechnung (UBL)"
+    DocumentFormat = DocumentFormat
 
     reference = models.CharField(_("reference"), max_length=60, unique=True)
     name = models.CharField(_("name"), max_length=200)
@@ -170,6 +167,7 @@ class Tenant(LockedTree, MPTTModel):
     project_code = models.CharField(_("project code"), max_length=60, blank=True)
     notes = models.TextField(_("notes"), blank=True)
 
+    visibility = Visibility(accounts=("pk",), right=ANY_RIGHT)
     objects = TreeManager.from_queryset(TenantQuerySet)()
 
     class Meta:

@@ -30,6 +30,7 @@ from tests.guards import (
     FROZEN,
     NO_RIGHT,
     UNBALANCED,
+    UNJUDGED,
     UNPOSTED,
     Attempt,
     assert_refused,
@@ -109,6 +110,7 @@ TRIES = [
             ("collectivestatement", "total = total + 1"),
             ("statemententry", "amount = amount + 1"),
             ("statementdelivery", "recipient = 'b@example.com'"),
+            ("verdict", "passed = not passed"),
         ]
     ),
     *(
@@ -123,6 +125,7 @@ TRIES = [
             "collectivestatement",
             "statemententry",
             "statementdelivery",
+            "verdict",
         )
     ),
     *(
@@ -139,6 +142,7 @@ TRIES = [
             "invoicing_collectivestatement",
             "invoicing_statemententry",
             "invoicing_statementdelivery",
+            "invoicing_verdict",
             "invoicing_numberrange",
         )
     ),
@@ -234,6 +238,25 @@ TRIES = [
     (
         "delivery_by_mail_has_a_message",
         copy_of("invoicing_delivery", "true", message_id="null::bigint", recipient="'b@example.com'"),
+    ),
+    # what the rules say of e-invoices
+    ("verdict_once_per_content_and_rules", copy_of("invoicing_verdict", "true")),
+    ("verdict_says_what_is_wrong", copy_of("invoicing_verdict", "true", rules="'X'", findings="'[{}]'::jsonb")),
+    (
+        "released_is_judged",
+        f"update invoicing_invoice set parties = parties || '{{\"format\": \"zugferd\"}}', state = 'released'"
+        f" where id = {DRAFT}",
+        UNJUDGED,
+    ),
+    (
+        "released_is_judged",
+        copy_of(
+            "invoicing_invoice",
+            f"id = {DRAFT}",
+            state="'released'",
+            parties="parties || '{\"format\": \"zugferd\"}'::jsonb",
+        ),
+        UNJUDGED,
     ),
     # collective statements, and links to calendars
     (
