@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.subscription import Subscription
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Amendment(models.Model):
@@ -60,6 +61,9 @@ class Amendment(models.Model):
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     data = models.JSONField(_("what was asked for"), default=dict)
 
+    visibility = Visibility(through=("subscription",))
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("amendment of a contract")
         verbose_name_plural = _("amendments of contracts")
@@ -87,6 +91,9 @@ class Pause(models.Model):
     starts_on = models.DateField(_("first day"))
     ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
     policy = models.CharField(_("policy"), max_length=20, choices=Policy, default=Policy.CREDIT)
+
+    visibility = Visibility(through=("subscription",), right="sees_subscriptions")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("pause")

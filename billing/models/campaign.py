@@ -100,7 +100,9 @@ class PriceCampaign(models.Model):
         verbose_name=_("account"),
         help_text=_("And all accounts below it."),
     )
-    starts_from = models.DateField(_("contracts from"), null=True, blank=True, help_text=_("First day of the contract."))
+    starts_from = models.DateField(
+        _("contracts from"), null=True, blank=True, help_text=_("First day of the contract.")
+    )
     starts_before = models.DateField(_("contracts before"), null=True, blank=True)
     reason = models.CharField(_("reason"), max_length=400, help_text=_("Stands in the letters and the amendments."))
     author = models.ForeignKey(

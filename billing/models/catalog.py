@@ -9,6 +9,7 @@ from django.db.models import F, Func, Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models.columns import UNIT_PRICE_PLACES, below_infinity, currency_is_a_code, days, same
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Interval(models.TextChoices):
@@ -39,6 +40,9 @@ class PriceClass(models.Model):
     number = models.PositiveSmallIntegerField(_("number"), unique=True)
     name = models.CharField(_("name"), max_length=100, blank=True)
 
+    visibility = Visibility(shared=True)
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("price class")
         verbose_name_plural = _("price classes")
@@ -64,6 +68,9 @@ class Product(models.Model):
     timing = models.CharField(_("billed"), max_length=10, choices=Timing, default=Timing.ADVANCE)
     proration = models.CharField(_("parts of a period"), max_length=20, choices=Proration, default=Proration.ACTUAL)
 
+    visibility = Visibility(shared=True)
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("product")
         verbose_name_plural = _("products")
@@ -74,7 +81,7 @@ class Product(models.Model):
         return self.reference
 
 
-class PriceQuerySet(models.QuerySet["Price"]):
+class PriceQuerySet(VisibleQuerySet["Price"]):
     def listed(self) -> PriceQuerySet:
         """Of the price lists: not agreed for one contract."""
         return self.filter(agreed_for=None)
@@ -116,6 +123,7 @@ class Price(models.Model):
         verbose_name=_("agreed for the contract"),
     )
 
+    visibility = Visibility(shared=True, through=("agreed_for",))
     objects = PriceQuerySet.as_manager()
 
     class Meta:
@@ -163,6 +171,9 @@ class Tier(models.Model):
     up_to = models.DecimalField(_("up to (inclusive)"), max_digits=19, decimal_places=4, null=True, blank=True)
     unit_price = models.DecimalField(_("unit price"), max_digits=25, decimal_places=UNIT_PRICE_PLACES, default=0)
     flat_amount = models.DecimalField(_("flat amount"), max_digits=19, decimal_places=4, default=0)
+
+    visibility = Visibility(through=("price",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("tier")

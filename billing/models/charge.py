@@ -13,11 +13,12 @@ from django.utils.translation import pgettext_lazy
 
 from billing.models.subscription import Item
 from tenants.models.columns import amount, below_infinity, days, fits_currency, same
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 DAY = timedelta(days=1)
 
 
-class ChargeQuerySet(models.QuerySet["Charge"]):
+class ChargeQuerySet(VisibleQuerySet["Charge"]):
     def standing(self) -> ChargeQuerySet:
         """Neither reversed nor itself a reversal."""
         return self.filter(reversed_by=None, reverses=None)
@@ -53,6 +54,7 @@ class Charge(models.Model):
     trace = models.JSONField(_("trace"), default=dict)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
 
+    visibility = Visibility(through=("item",))
     objects = ChargeQuerySet.as_manager()
 
     class Meta:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.subscription import Subscription
 from tenants.models.columns import below_infinity
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Discount(models.Model):
@@ -29,6 +30,9 @@ class Discount(models.Model):
         _("billed periods"), null=True, blank=True, help_text=_("How many billed periods it lasts; empty: always.")
     )
     after_periods = models.PositiveSmallIntegerField(_("after billed periods"), default=0)
+
+    visibility = Visibility(shared=True)
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("discount")
@@ -72,6 +76,9 @@ class Grant(models.Model):
         blank=True,
         help_text=_("Periods that begin on this day or later are without it."),
     )
+
+    visibility = Visibility(through=("subscription",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("granted discount")

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.subscription import Subscription
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class ChangeRequest(models.Model):
@@ -36,6 +37,9 @@ class ChangeRequest(models.Model):
     )
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     answer = models.TextField(_("answer"), max_length=2000, blank=True)
+
+    visibility = Visibility(through=("subscription",), right="sees_subscriptions")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("customer request")

@@ -12,9 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from billing.models.catalog import Interval, Price, PriceClass, Product, Proration, Timing
 from tenants.models import Issuer, Tenant
 from tenants.models.columns import below_infinity, currency_is_a_code, days, same
+from tenants.models.visibility import Visibility, VisibleQuerySet, customers_of_issuers
+
+customers_of_issuers("select tenant_id from billing_subscription where issuer_id in ({issuers})")
 
 
-class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+class SubscriptionQuerySet(VisibleQuerySet["Subscription"]):
     def active_on(self, day: date) -> SubscriptionQuerySet:
         """Started, and not yet over, on ``day``."""
         return self.filter(Q(ends_before=None) | Q(ends_before__gt=day), starts_on__lte=day)
@@ -118,6 +121,7 @@ class Subscription(models.Model):
     )
     notes = models.TextField(_("notes"), blank=True)
 
+    visibility = Visibility(accounts=("tenant",), issuers=("issuer",), right="sees_subscriptions")
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
@@ -206,6 +210,9 @@ class Item(models.Model):
         related_name="items",
         verbose_name=_("opened by the amendment"),
     )
+
+    visibility = Visibility(through=("subscription",), right="sees_subscriptions")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("contract position")

@@ -8,6 +8,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Issuer, Tenant
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class BillRun(models.Model):
@@ -40,6 +41,9 @@ class BillRun(models.Model):
     started_at = models.DateTimeField(_("started at"), db_default=Now())
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
 
+    visibility = Visibility(accounts=("payer",), issuers=("issuer",))
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("bill run")
         verbose_name_plural = _("bill runs")
@@ -59,7 +63,7 @@ class BillRun(models.Model):
         return f"{self.issuer.reference} {date_format(self.issue_on, 'SHORT_DATE_FORMAT')}"
 
 
-class OutcomeQuerySet(models.QuerySet["Outcome"]):
+class OutcomeQuerySet(VisibleQuerySet["Outcome"]):
     def pending(self) -> OutcomeQuerySet:
         return self.filter(state=Outcome.State.PENDING)
 
@@ -86,6 +90,7 @@ class Outcome(models.Model):
     documents = models.PositiveIntegerField(_("documents"), default=0)
     lines = models.PositiveIntegerField(_("lines"), default=0)
 
+    visibility = Visibility(accounts=("payer",), issuers=("run__issuer",))
     objects = OutcomeQuerySet.as_manager()
 
     class Meta:

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Tenant
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class CalendarFeed(models.Model):
@@ -17,6 +18,9 @@ class CalendarFeed(models.Model):
     nonce = models.CharField(_("secret"), max_length=43, unique=True)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+
+    visibility = Visibility(accounts=("tenant",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("link to a calendar")

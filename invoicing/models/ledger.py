@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from invoicing.models.invoice import Invoice
 from tenants.models import Issuer, Tenant
 from tenants.models.columns import amount, fits_currency
+from tenants.models.visibility import Visibility, VisibleQuerySet
+
+
+ZERO = Value(0, output_field=models.DecimalField(max_digits=19, decimal_places=4))
 
 
 class LedgerAccount(models.Model):
@@ -18,6 +22,9 @@ class LedgerAccount(models.Model):
     code = models.CharField(_("account number"), max_length=12)
     name = models.CharField(_("name"), max_length=100)
 
+    visibility = Visibility(issuers=("issuer",))
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("ledger account")
         verbose_name_plural = _("ledger accounts")
@@ -26,6 +33,19 @@ class LedgerAccount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.name}"
+
+
+class OpenItemQuerySet(models.QuerySet["OpenItem"]):
+    def with_open_amount(self) -> OpenItemQuerySet:
+        """With ``open_amount``: what is still open of each, the sum of the postings that name it."""
+        booked = (
+            Posting.objects.filter(open_item=OuterRef("pk"))
+            .order_by()
+            .values("open_item")
+            .annotate(s=Sum("amount"))
+            .values("s")
+        )
+        return self.annotate(open_amount=Coalesce(Subquery(booked, output_field=models.DecimalField()), ZERO))
 
 
 class OpenItem(models.Model):
@@ -47,6 +67,11 @@ class OpenItem(models.Model):
     due_on = models.DateField(_("due"))
     currency = models.CharField(_("currency"), max_length=3)
     amount = amount(_("amount"))
+
+    visibility = Visibility(accounts=("payer",), issuers=("invoice__issuer",), right="sees_payments")
+    objects = VisibleQuerySet.as_manager()
+
+    objects = OpenItemQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("open item")
@@ -73,6 +98,9 @@ class RefundRequest(models.Model):
     wanted_on = models.DateField(_("wanted on"))
     reason = models.CharField(_("reason"), max_length=200)
 
+    visibility = Visibility(through=("open_item",))
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("wanted refund")
         verbose_name_plural = _("wanted refunds")
@@ -96,6 +124,9 @@ class JournalEntry(models.Model):
         Invoice, models.PROTECT, null=True, blank=True, related_name="entries", verbose_name=_("document")
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    visibility = Visibility(issuers=("issuer",), through=("invoice",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("journal entry")
@@ -125,6 +156,9 @@ class Posting(models.Model):
     )
     currency = models.CharField(_("currency"), max_length=3)
     amount = amount(_("amount"))
+
+    visibility = Visibility(through=("entry",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("posting")

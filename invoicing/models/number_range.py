@@ -4,6 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Issuer
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Kind(models.TextChoices):
@@ -23,6 +24,9 @@ class NumberRange(models.Model):
     prefix = models.CharField(_("prefix"), max_length=20)
     next_number = models.PositiveIntegerField(_("next number"), default=1)
     chain_head = models.CharField(_("head of the hash chain"), max_length=64, blank=True)
+
+    visibility = Visibility(issuers=("issuer",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("number range")

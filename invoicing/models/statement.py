@@ -8,6 +8,7 @@ from invoicing.models.invoice import Invoice
 from tenants.models import File, Issuer, Message, Tenant
 from tenants.models.columns import amount, currency_is_a_code, fits_currency
 from tenants.models.issuer import LANGUAGES
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class CollectiveStatement(models.Model):
@@ -29,6 +30,9 @@ class CollectiveStatement(models.Model):
     )
     file = models.OneToOneField(File, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("file"))
     created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    visibility = Visibility(accounts=("payer",), issuers=("issuer",), right="sees_payments")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("collective statement")
@@ -59,6 +63,9 @@ class StatementEntry(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     amount = amount(_("amount"))
 
+    visibility = Visibility(through=("statement",), right="sees_payments")
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("entry of a collective statement")
         verbose_name_plural = _("entries of collective statements")
@@ -84,6 +91,9 @@ class StatementDelivery(models.Model):
     )
     recipient = models.EmailField(_("recipient"))
     message = models.OneToOneField(Message, models.PROTECT, related_name="+", verbose_name=_("message"))
+
+    visibility = Visibility(through=("statement",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery of a collective statement")

@@ -3,6 +3,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from tenants.models.visibility import Visibility, VisibleQuerySet
+
 
 class PrintTrouble(models.Model):
     """What could not be printed, documents and letters alike, and when it is tried again: what is issued cannot say it.
@@ -15,6 +17,9 @@ class PrintTrouble(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
     next_at = models.DateTimeField(_("next attempt"))
     reason = models.TextField(_("reason"), blank=True)
+
+    visibility = Visibility()
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("trouble with printing")

@@ -5,6 +5,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from invoicing.models import Line
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Dispute(models.Model):
@@ -21,6 +22,9 @@ class Dispute(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
     resolved_on = models.DateField(_("resolved on"), null=True, blank=True)
     resolution = models.CharField(_("resolution"), max_length=200, blank=True)
+
+    visibility = Visibility(through=("line",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("dispute")

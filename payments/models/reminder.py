@@ -9,6 +9,7 @@ from invoicing.models import OpenItem
 from tenants.models import File, Issuer, Message, Tenant
 from tenants.models.columns import amount
 from tenants.models.issuer import LANGUAGES
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class DunningPolicy(models.Model):
@@ -29,6 +30,9 @@ class DunningPolicy(models.Model):
         help_text=_("If off, items that are collected by direct debit or card are listed and not reminded."),
     )
 
+    visibility = Visibility(issuers=("issuer",))
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("dunning policy")
         verbose_name_plural = _("dunning policies")
@@ -44,6 +48,9 @@ class DunningLevel(models.Model):
     level = models.PositiveSmallIntegerField(_("level"))
     days_after = models.PositiveSmallIntegerField(_("days after"))
     days_to_pay = models.PositiveSmallIntegerField(_("days to pay"), default=7)
+
+    visibility = Visibility(through=("policy",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("dunning level")
@@ -68,6 +75,9 @@ class DunningRun(models.Model):
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="dunning_runs", verbose_name=_("issuer"))
     on = models.DateField(_("day"))
     started_at = models.DateTimeField(_("started at"), db_default=Now())
+
+    visibility = Visibility(issuers=("issuer",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("dunning run")
@@ -94,6 +104,9 @@ class Letter(models.Model):
     parties = models.JSONField(_("parties"), default=dict)
     file = models.OneToOneField(File, models.PROTECT, null=True, blank=True, verbose_name=_("file"))
 
+    visibility = Visibility(accounts=("payer",), issuers=("run__issuer",), right="sees_payments")
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("reminder letter")
         verbose_name_plural = _("reminder letters")
@@ -115,6 +128,9 @@ class LetterDelivery(models.Model):
     recipient = models.EmailField(_("recipient"))
     message = models.OneToOneField(Message, models.PROTECT, related_name="+", verbose_name=_("message"))
 
+    visibility = Visibility(through=("letter",))
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("delivery of a letter")
         verbose_name_plural = _("deliveries of letters")
@@ -134,6 +150,9 @@ class Reminder(models.Model):
     letter = models.ForeignKey(Letter, models.PROTECT, related_name="reminders", verbose_name=_("letter"))
     currency = models.CharField(_("currency"), max_length=3)
     open = amount(_("open"))
+
+    visibility = Visibility(through=("letter",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("reminder")
@@ -156,6 +175,9 @@ class DunningBlock(models.Model):
     reason = models.CharField(_("reason"), max_length=200)
     starts_on = models.DateField(_("first day"))
     ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
+
+    visibility = Visibility(accounts=("tenant",), through=("open_item",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("dunning block")

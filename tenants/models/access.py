@@ -9,10 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.models.issuer import Issuer
 from tenants.models.tenant import Tenant
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Access(models.Model):
-    """What a customer's user may see and do at one account and, if so stated, at all below it; never above or beside."""
+    """What a customer's user may see and do at one account and, if so stated, at all below; never above or beside."""
 
     RIGHTS = (
         "sees_invoices",
@@ -38,6 +39,9 @@ class Access(models.Model):
     requests_changes = models.BooleanField(
         _("requests changes"), default=False, help_text=_("Asks for changes of contracts, and cancels them in time.")
     )
+
+    visibility = Visibility(accounts=("tenant",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("access")
@@ -78,6 +82,9 @@ class StaffScope(models.Model):
     tenant = models.ForeignKey(
         Tenant, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("account and all below it")
     )
+
+    visibility = Visibility()
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("staff scope")
@@ -124,6 +131,9 @@ class NotificationPreference(models.Model):
     event = models.CharField(_("event"), max_length=20, choices=Event)
     role = models.CharField(_("role of the contact"), max_length=10, choices=Role)
     is_wanted = models.BooleanField(_("is written to"), default=True)
+
+    visibility = Visibility(accounts=("tenant",), right="changes_contacts")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("notification preference")

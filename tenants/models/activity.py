@@ -6,6 +6,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from tenants.models.visibility import Visibility, VisibleQuerySet
+
 
 class Activity(models.Model):
     """Who changed what, when, through which channel and why. Written by database triggers, append-only."""
@@ -19,6 +21,9 @@ class Activity(models.Model):
     action = models.CharField(_("action"), max_length=10)
     before = models.JSONField(_("before"), null=True)
     after = models.JSONField(_("after"), null=True)
+
+    visibility = Visibility()
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("activity")

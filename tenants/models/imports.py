@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models.issuer import Issuer
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class ImportBatch(models.Model):
@@ -38,6 +39,9 @@ class ImportBatch(models.Model):
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     applied_at = models.DateTimeField(_("taken in at"), null=True, blank=True)
 
+    visibility = Visibility()
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("import")
         verbose_name_plural = _("imports")
@@ -64,6 +68,9 @@ class ImportRow(models.Model):
     difference = models.JSONField(_("difference"), default=dict)
     errors = models.JSONField(_("errors"), default=list)
     warnings = models.JSONField(_("warnings"), default=list)
+
+    visibility = Visibility(through=("batch",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("import row")

@@ -7,10 +7,12 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from tenants.models.visibility import VisibleQuerySet
+
 AnyIntent = TypeVar("AnyIntent", bound="Intent")
 
 
-class IntentQuerySet(models.QuerySet[AnyIntent]):
+class IntentQuerySet(VisibleQuerySet[AnyIntent]):
     def claimable(self, now: datetime) -> IntentQuerySet[AnyIntent]:
         """Waiting, and its time has come."""
         return self.filter(state=Intent.State.WAITING, next_at__lte=now)

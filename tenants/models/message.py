@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.models.file import File
 from tenants.models.intent import Intent, IntentQuerySet, in_tray
 from tenants.models.tenant import Tenant
+from tenants.models.visibility import Visibility
 
 
 class Message(Intent):
@@ -26,6 +27,7 @@ class Message(Intent):
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
 
+    visibility = Visibility(accounts=("tenant",))
     objects = IntentQuerySet.as_manager()
 
     class Meta:

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.models.issuer import LANGUAGES
 from tenants.models.tenant import Tenant
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Contact(models.Model):
@@ -25,6 +26,9 @@ class Contact(models.Model):
     is_dunning = models.BooleanField(_("receives reminders"), default=False)
     is_technical = models.BooleanField(_("technical contact"), default=False)
     is_approver = models.BooleanField(_("approves changes"), default=False)
+
+    visibility = Visibility(accounts=("tenant",), right="changes_contacts")
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("contact")

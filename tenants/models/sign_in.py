@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from tenants.models.visibility import Visibility, VisibleQuerySet
+
 
 class SignInLink(models.Model):
     """A link sent by e-mail that signs a customer's user in once, within minutes."""
@@ -16,6 +18,9 @@ class SignInLink(models.Model):
     sent_at = models.DateTimeField(_("sent at"), db_default=Now())
     expires_at = models.DateTimeField(_("valid until"))
     used_at = models.DateTimeField(_("used at"), null=True, blank=True)
+
+    visibility = Visibility()
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("sign-in link")
@@ -41,6 +46,9 @@ class Lockout(models.Model):
     counted_at = models.DateTimeField(_("last attempt at"))
     locked_until = models.DateTimeField(_("locked until"), null=True, blank=True)
 
+    visibility = Visibility()
+    objects = VisibleQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("lock-out")
         verbose_name_plural = _("lock-outs")
@@ -59,6 +67,9 @@ class SecondFactor(models.Model):
     secret = models.CharField(_("encrypted secret"), max_length=200)
     last_step = models.BigIntegerField(_("last step of time used"), default=0)
     confirmed_at = models.DateTimeField(_("in use since"), null=True, blank=True)
+
+    visibility = Visibility()
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("second factor")

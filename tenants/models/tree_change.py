@@ -8,9 +8,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models.tenant import Tenant
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
-class TreeChangeQuerySet(models.QuerySet["TreeChange"]):
+class TreeChangeQuerySet(VisibleQuerySet["TreeChange"]):
     def planned(self) -> TreeChangeQuerySet:
         return self.filter(state=TreeChange.State.PLANNED)
 
@@ -61,6 +62,7 @@ class TreeChange(models.Model):
     planned_at = models.DateTimeField(_("planned at"), db_default=Now())
     done_at = models.DateTimeField(_("done at"), null=True, blank=True)
 
+    visibility = Visibility(accounts=("tenant",))
     objects = TreeChangeQuerySet.as_manager()
 
     class Meta:

@@ -5,6 +5,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models.tenant import Tenant
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class VatCheck(models.Model):
@@ -19,6 +20,9 @@ class VatCheck(models.Model):
     is_valid = models.BooleanField(_("valid"))
     answer = models.CharField(_("answer"), max_length=200, blank=True)
     checked_at = models.DateTimeField(_("checked at"), db_default=Now())
+
+    visibility = Visibility(accounts=("tenant",))
+    objects = VisibleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("VAT id check")
