@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from billing import contracts
-from config import schedules
+from config import restructuring, schedules
 from invoicing import bill_run, delivery, pdf
 from invoicing.models import BillRun
 from payments import dunning
@@ -85,6 +85,17 @@ def renew(issuer: Issuer, *, on: date) -> contracts.Renewed:
     return done
 
 
+def restructure(issuer: Issuer, *, on: date) -> restructuring.CarriedOut:
+    """Move, merge, split and close the accounts for which it was planned; what cannot be is named in the log.
+
+    Accounts belong to no issuer: the first whose day it is makes the changes, the others find nothing.
+    """
+    made = restructuring.carry_out_due(on=on)
+    for reason in made.refused:
+        logger.error("A planned change of the account tree waits", extra={"issuer": issuer.pk, "reason": reason})
+    return made
+
+
 def remind(issuer: Issuer, *, on: date) -> DunningRun:
     """Write the reminders that are due on ``on``."""
     return dunning.remind(issuer, on=on)
@@ -117,11 +128,11 @@ def start_night(*, now: datetime) -> None:
 
 
 def run_day(issuer: Issuer, *, on: date) -> None:
-    """Renew, bill and remind; the workers are woken for what follows. One part's trouble does not stop the others.
+    """Restructure, renew, bill and remind; the workers are woken for what follows.
 
-    What did not work is found by ``missed`` and tried again.
+    One part's trouble does not stop the others. What did not work is found by ``missed`` and tried again.
     """
-    for part in (renew, bill, remind):
+    for part in (restructure, renew, bill, remind):
         with _by_itself("A part of the night failed", issuer=issuer.pk, part=part.__name__):
             part(issuer, on=on)
 

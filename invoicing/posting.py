@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Final
 from django.db.models import Sum
 from django.utils.translation import gettext_lazy as _
 
-from invoicing.kernel.entries import RECEIVABLES, document_issued
+from invoicing.kernel.entries import RECEIVABLES, document_issued, item_taken_over
 from invoicing.kernel.totals import Share
 from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting
 from tenants.copying import copy_rows, new_keys, table_of
@@ -123,12 +123,60 @@ def offset(issuer: Issuer, offsets: Sequence[Offset], *, on: date) -> None:
     copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
 
 
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """What another payer takes over: the item that is closed, the one that is opened, and how much."""
+
+    item: int
+    opened: int
+    document: int
+    old_payer: int
+    new_payer: int
+    currency: str
+    amount: Decimal
+
+
+def take_over(payers: Mapping[int, int], *, on: date) -> list[Takeover]:
+    """Let other payers take over what is open of ``payers``' items (item -> new payer), booked on ``on``.
+
+    Each item is closed by an entry of its own that opens a new one of the same document, due as before. Items of which
+    nothing is open, that were taken over already or belong to that payer anyway are left. In the caller's transaction,
+    under the locks of all payers. Raises ``NoAccount`` naming the missing role.
+    """
+    found = [
+        item
+        for item in OpenItem.objects.filter(pk__in=list(payers), moved_to=None)
+        .select_related("invoice__issuer")
+        .annotate(left=Sum("postings__amount"))
+        .order_by("pk")
+        if item.left and item.payer_id != payers[item.pk]
+    ]
+    issuers = {item.invoice.issuer_id for item in found}
+    charts = LedgerAccount.objects.filter(role=RECEIVABLES, issuer__in=issuers)
+    accounts = dict(charts.values_list("issuer_id", "id"))
+    keys = new_keys(**{ENTRIES: len(found), OPEN_ITEMS: len(found)})
+    entries, items, postings, taken = [], [], [], []
+    for item, entry, opened in zip(found, keys[ENTRIES], keys[OPEN_ITEMS], strict=True):
+        issuer, currency = item.invoice.issuer, item.currency
+        if issuer.pk not in accounts:
+            raise _no_account(issuer, RECEIVABLES)
+        entries.append((entry, issuer.pk, JournalEntry.Kind.TRANSFER.value, on, item.invoice_id))
+        items.append((opened, item.invoice_id, payers[item.pk], item.due_on, currency, item.left, item.pk))
+        for side, change in zip((opened, item.pk), item_taken_over(item.left), strict=True):
+            postings.append((entry, accounts[issuer.pk], side, currency, change.amount))
+        taken.append(Takeover(item.pk, opened, item.invoice_id, item.payer_id, payers[item.pk], currency, item.left))
+    copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on", "invoice_id"), entries)
+    copy_rows(OPEN_ITEMS, ("id", "invoice_id", "payer_id", "due_on", "currency", "amount", "moved_from_id"), items)
+    copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+    return taken
+
+
 def open_of_documents(documents: Sequence[int]) -> dict[int, tuple[int, Decimal]]:
     """By document: its open item and what is open of it; negative where we owe it."""
     if not documents:
         return {}
     rows = (
-        OpenItem.objects.filter(invoice__in=documents)
+        OpenItem.objects.filter(invoice__in=documents, moved_to=None)
         .order_by()
         .values_list("invoice_id", "id")
         .annotate(Sum("postings__amount"))

@@ -23,7 +23,7 @@ from unfold.decorators import display
 
 from billing.explanation import explain
 from invoicing import delivery, pdf, review
-from invoicing.models import Delivery, DocumentFile, Invoice, Line, VatShare
+from invoicing.models import Delivery, DocumentFile, Invoice, Line, Posting, VatShare
 from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
 from tenants.admin import figures
@@ -74,6 +74,8 @@ class LineInline(RecordInline):
 
     @display(description=_("how it was reckoned"))
     def reckoned(self, line: Line) -> SafeString:
+        if line.charge is None:
+            return format_html("{}", gettext("given back by hand"))
         steps = explain(line.charge.trace, line.currency)
         return format_html(
             '<details class="k-details"><summary>{}</summary><ol class="k-steps">{}</ol></details>',
@@ -292,8 +294,7 @@ def why_no_file(invoice: Invoice) -> str:
 
 def summary_of(invoice: Invoice) -> dict[str, Any]:
     """The head of a document's page."""
-    item = getattr(invoice, "open_item", None)
-    left = item.postings.aggregate(left=Sum("amount"))["left"] if item else None
+    left = Posting.objects.filter(open_item__invoice=invoice).aggregate(left=Sum("amount"))["left"]
     return {
         "invoice": invoice,
         "number": invoice.number or gettext("draft %d") % invoice.pk,

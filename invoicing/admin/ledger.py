@@ -6,8 +6,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
@@ -22,19 +21,10 @@ from invoicing.models import JournalEntry, LedgerAccount, NumberRange, OpenItem,
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, RecordAdmin, RecordInline
 
-ZERO = Value(0, output_field=DecimalField(max_digits=19, decimal_places=4))
-
 
 def with_open_amount(items: QuerySet[OpenItem]) -> QuerySet[OpenItem]:
     """What is still open of each: the sum of the postings that name it."""
-    booked = (
-        Posting.objects.filter(open_item=OuterRef("pk"))
-        .order_by()
-        .values("open_item")
-        .annotate(s=Sum("amount"))
-        .values("s")
-    )
-    return items.annotate(open_amount=Coalesce(Subquery(booked, output_field=DecimalField()), ZERO))
+    return items.with_open_amount()
 
 
 class OpenFilter(DropdownFilter):

@@ -42,3 +42,8 @@ def document_issued(shares: Sequence[Share]) -> list[Side]:
         if share.vat:
             sides.append(Side(vat_role(share.rate), -share.vat))
     return sides
+
+
+def item_taken_over(left: Decimal) -> tuple[Side, Side]:
+    """Another payer takes over what is open: the receivable of the new item, and the old one without it."""
+    return Side(RECEIVABLES, left), Side(RECEIVABLES, -left)

@@ -10,7 +10,6 @@ from tenants.models import Issuer, Tenant
 from tenants.models.columns import amount, fits_currency
 from tenants.models.visibility import Visibility, VisibleQuerySet
 
-
 ZERO = Value(0, output_field=models.DecimalField(max_digits=19, decimal_places=4))
 
 
@@ -35,7 +34,7 @@ class LedgerAccount(models.Model):
         return f"{self.code} {self.name}"
 
 
-class OpenItemQuerySet(models.QuerySet["OpenItem"]):
+class OpenItemQuerySet(VisibleQuerySet):
     def with_open_amount(self) -> OpenItemQuerySet:
         """With ``open_amount``: what is still open of each, the sum of the postings that name it."""
         booked = (
@@ -69,8 +68,6 @@ class OpenItem(models.Model):
     amount = amount(_("amount"))
 
     visibility = Visibility(accounts=("payer",), issuers=("invoice__issuer",), right="sees_payments")
-    objects = VisibleQuerySet.as_manager()
-
     objects = OpenItemQuerySet.as_manager()
 
     class Meta:

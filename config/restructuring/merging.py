@@ -1,0 +1,180 @@
+"""An account goes up in another one; or a part of it becomes an account of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from billing import contracts
+from billing.models import Subscription
+from config.restructuring.effects import (
+    ContractChange,
+    Effect,
+    FieldChange,
+    check_open,
+    compare_settings,
+    hold,
+    note_staying,
+    refused,
+    settings_of,
+    take_over,
+)
+from config.restructuring.moving import hand_over
+from invoicing.models import Invoice, OpenItem
+from tenants.models import Contact, Tenant
+from tenants.transactions import tree_lock
+from tenants.tree_numbers import number_trees
+
+COPIED = [
+    field.name
+    for field in Tenant._meta.local_concrete_fields
+    if field.name not in {"id", "reference", "name", "sort_name", "status", "lft", "rght", "tree_id", "level"}
+]
+
+
+def merge(
+    tenant: Tenant, into: Tenant, *, takes_over: bool, on: date, reason: str, by: User | None, channel: str
+) -> Effect:
+    """Let ``into`` take over contracts, contacts, accounts below and, with ``takes_over``, open items; then close it.
+
+    Contracts end here and go on there, from ``on`` or their first day, by amendments. Issued documents stay as they
+    are. In the caller's transaction. Raises ``RestructuringRefused`` and what transferring a contract raises.
+    """
+    tree_lock()
+    tenant, into = Tenant.objects.get(pk=tenant.pk), Tenant.objects.get(pk=into.pk)
+    check_open(tenant)
+    check_open(into)
+    if into.is_descendant_of(tenant, include_self=True):
+        raise refused(
+            _("%(into)s lies below %(account)s: move it first."), into=into.reference, account=tenant.reference
+        )
+    check_no_drafts(tenant)
+    below = list(Tenant.objects.under(tenant).exclude(pk=tenant.pk).values_list("pk", flat=True))
+    payer = into.pay_by_id or into.pk
+    hold([tenant.pk, into.pk, payer, *below])
+    before = settings_of(below)
+    effect = Effect(accounts=len(below))
+    transfer_all(effect, Subscription.objects.filter(tenant=tenant), into, on, reason, by, channel)
+    bring_below(effect, list(tenant.get_children()), into)
+    gone = {tenant.pk, *tenant.get_ancestors().values_list("pk", flat=True)}
+    into.refresh_from_db()
+    stay = {into.pk, *into.get_ancestors().values_list("pk", flat=True)}
+    hand_over(effect, below, gone - stay, into)
+    compare_settings(effect, before, settings_of(below))
+    moving = Contact.objects.filter(tenant=tenant)
+    effect.contacts = list(moving.order_by("name").values_list("name", flat=True))
+    moving.update(tenant=into)
+    items = OpenItem.objects.filter(payer=tenant, moved_to=None).values_list("pk", flat=True)
+    if takes_over:
+        take_over(effect, dict.fromkeys(items, payer), on=on)
+    note_staying(effect, list(OpenItem.objects.filter(payer=tenant).values_list("pk", flat=True)))
+    set_closed(effect, tenant)
+    return effect
+
+
+def split(
+    tenant: Tenant,
+    *,
+    reference: str,
+    name: str,
+    contracts_moved: Sequence[int],
+    children: Sequence[int],
+    on: date,
+    reason: str,
+    by: User | None,
+    channel: str,
+) -> tuple[Tenant, Effect]:
+    """Open an account beside this one, with its settings, and give it some of the contracts and accounts below.
+
+    Open items and issued documents stay. Returns the new account. In the caller's transaction. Raises
+    ``RestructuringRefused`` and what transferring a contract raises.
+    """
+    tree_lock()
+    tenant = Tenant.objects.get(pk=tenant.pk)
+    check_open(tenant)
+    if not contracts_moved and not children:
+        raise refused(_("Choose at least one contract or account below that goes to the new account."))
+    if Tenant.objects.filter(reference=reference).exists():
+        raise refused(_("There is an account %(account)s already."), account=reference)
+    moved = [*Tenant.objects.filter(parent=tenant, pk__in=children)]
+    below = [key for child in moved for key in Tenant.objects.under(child).values_list("pk", flat=True)]
+    hold([tenant.pk, *below])
+    before = settings_of(below)
+    new = Tenant(reference=reference, name=name, **{field: getattr(tenant, field) for field in COPIED})
+    new.save()
+    hold([new.pk])
+    effect = Effect(accounts=len(below))
+    effect.fields.append(FieldChange(reference, "name", "", name))
+    chosen = Subscription.objects.filter(tenant=tenant, pk__in=contracts_moved)
+    transfer_all(effect, chosen, new, on, reason, by, channel)
+    bring_below(effect, moved, new)
+    hand_over(effect, below, {tenant.pk}, new)
+    compare_settings(effect, before, settings_of(below))
+    note_staying(effect, list(OpenItem.objects.filter(payer=tenant).values_list("pk", flat=True)))
+    return new, effect
+
+
+def check_no_drafts(tenant: Tenant) -> None:
+    """Raises ``RestructuringRefused`` while drafts of the account wait for a decision."""
+    drafts = Invoice.objects.drafts().filter(Q(payer=tenant) | Q(recipient=tenant)).count()
+    if drafts:
+        raise refused(
+            _("%(count)d drafts of %(account)s wait for a decision: issue or discard them first."),
+            count=drafts,
+            account=tenant.reference,
+        )
+
+
+def transfer_all(
+    effect: Effect,
+    found: Any,
+    to: Tenant,
+    on: date,
+    reason: str,
+    by: User | None,
+    channel: str,
+) -> None:
+    """Let contracts that are not over go on at ``to``, each from ``on`` or its first day if that is later."""
+    for subscription in found.filter(Q(ends_before=None) | Q(ends_before__gt=on)).order_by("reference"):
+        day = max(on, subscription.starts_on)
+        reference = free_reference(subscription)
+        contracts.transfer(
+            subscription, tenant=to, reference=reference, effective=day, reason=reason, by=by, channel=channel
+        )
+        effect.contracts.append(ContractChange(subscription.reference, to.reference, reference, day))
+
+
+def free_reference(subscription: Subscription) -> str:
+    """The reference of the contract that follows: the same with a number behind it that nobody has."""
+    stem = subscription.reference[:55]
+    taken = set(
+        Subscription.objects.filter(issuer=subscription.issuer_id, reference__startswith=stem).values_list(
+            "reference", flat=True
+        )
+    )
+    number = 2
+    while f"{stem}-{number}" in taken:
+        number += 1
+    return f"{stem}-{number}"
+
+
+def bring_below(effect: Effect, children: Iterable[Tenant], parent: Tenant) -> None:
+    """Hang accounts under ``parent``, all at once; under the tree's lock."""
+    moved = list(children)
+    for child in moved:
+        old = child.parent.reference if child.parent else ""
+        effect.fields.append(FieldChange(child.reference, "parent", old, parent.reference))
+    trees = {child.tree_id for child in moved}
+    Tenant.objects.filter(pk__in=[child.pk for child in moved]).update(parent=parent)
+    if moved:
+        number_trees([parent.pk], left=sorted(trees))
+
+
+def set_closed(effect: Effect, tenant: Tenant) -> None:
+    effect.fields.append(FieldChange(tenant.reference, "status", tenant.status, Tenant.Status.CLOSED))
+    Tenant.objects.filter(pk=tenant.pk).update(status=Tenant.Status.CLOSED)

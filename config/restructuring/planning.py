@@ -1,0 +1,152 @@
+"""Changes of the account tree by their day: previewed, planned, made by hand or by the night, withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from config.restructuring import closing, merging, moving
+from config.restructuring.effects import Effect, refused
+from tenants.errors import OperatorError
+from tenants.models import Tenant, TreeChange
+from tenants.transactions import acting, rehearsal, tree_lock
+
+OPTIONS = {
+    TreeChange.Kind.MOVE: {"follows": True, "takes_over": False},
+    TreeChange.Kind.MERGE: {"takes_over": True},
+    TreeChange.Kind.SPLIT: {"reference": "", "name": "", "contracts": [], "children": []},
+    TreeChange.Kind.CLOSE: {
+        "ends_contracts": False,
+        "discards_drafts": False,
+        "keeps_items": False,
+        "lifts_children": False,
+    },
+}
+
+
+def preview(
+    kind: str, tenant: Tenant, target: Tenant | None, options: Mapping[str, Any], *, on: date, by: User | None = None
+) -> Effect:
+    """What the change would do if it were made now: the real one, undone. Raises what it raises."""
+    with rehearsal():
+        change = TreeChange(kind=kind, tenant=tenant, target=target, options=_complete(kind, options), effective_on=on)
+        return _make(change, by=by, channel="admin")
+
+
+def plan(
+    kind: str,
+    tenant: Tenant,
+    target: Tenant | None,
+    options: Mapping[str, Any],
+    *,
+    on: date,
+    reason: str,
+    by: User | None,
+    channel: str,
+) -> TreeChange:
+    """Write the change down for ``on``; it is made by ``carry_out``. Raises ``RestructuringRefused``."""
+    who = by.get_username() if by else ""
+    with acting(actor=who, channel=channel, reason=reason):
+        try:
+            with transaction.atomic():
+                return TreeChange.objects.create(
+                    kind=kind,
+                    tenant=tenant,
+                    target=target,
+                    effective_on=on,
+                    options=_complete(kind, options),
+                    reason=reason,
+                    decided_by=who,
+                )
+        except IntegrityError as error:
+            raise refused(
+                _("The same change of %(account)s is planned already; withdraw it first."), account=tenant.reference
+            ) from error
+
+
+def carry_out(change: TreeChange, *, by: User | None, channel: str) -> Effect:
+    """Make a planned change; one that was made already, or withdrawn, does nothing.
+
+    Where the account has to wait (``Effect.waits_for``), it stays planned and is tried again by the night. Raises what
+    the change raises; then nothing is changed.
+    """
+    with acting(actor=change.decided_by, channel=channel, reason=change.reason):
+        tree_lock()
+        locked = TreeChange.objects.select_for_update(of=("self",)).select_related("tenant", "target")
+        fresh = locked.get(pk=change.pk)
+        if fresh.state != TreeChange.State.PLANNED:
+            return Effect()
+        effect = _make(fresh, by=by, channel=channel)
+        fresh.refusal = effect.waits_for
+        if not effect.waits_for:
+            fresh.state, fresh.done_at, fresh.outcome = TreeChange.State.DONE, Now(), effect.facts()
+        fresh.save()
+        return effect
+
+
+@dataclass(slots=True)
+class CarriedOut:
+    """What a night made of the plans: how many were made, and why others could not be."""
+
+    done: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def carry_out_due(*, on: date) -> CarriedOut:
+    """Make all changes planned for ``on`` or earlier, each by itself; what is refused keeps the reason and its plan."""
+    found = CarriedOut()
+    for change in TreeChange.objects.due(on):
+        try:
+            effect = carry_out(change, by=None, channel="schedule")
+        except OperatorError as refusal:
+            TreeChange.objects.planned().filter(pk=change.pk).update(refusal=str(refusal))
+            found.refused.append(str(refusal))
+        else:
+            if effect.waits_for:
+                found.refused.append(effect.waits_for)
+            else:
+                found.done += 1
+    return found
+
+
+def withdraw(change: TreeChange, *, reason: str, by: User | None, channel: str) -> bool:
+    """Give a planned change up; says whether there was anything to give up."""
+    with acting(actor=by.get_username() if by else "", channel=channel, reason=reason):
+        return bool(TreeChange.objects.planned().filter(pk=change.pk).update(state=TreeChange.State.WITHDRAWN))
+
+
+def _complete(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    known = OPTIONS[TreeChange.Kind(kind)]
+    return {name: options.get(name, default) for name, default in known.items()}
+
+
+def _make(change: TreeChange, *, by: User | None, channel: str) -> Effect:
+    options, on = change.options, change.effective_on
+    author: dict[str, Any] = {"reason": change.reason, "by": by, "channel": channel}
+    if change.kind == TreeChange.Kind.MOVE:
+        return moving.move(
+            change.tenant, change.target, follows=options["follows"], takes_over=options["takes_over"], on=on
+        )
+    if change.kind == TreeChange.Kind.MERGE:
+        assert change.target is not None
+        return merging.merge(change.tenant, change.target, takes_over=options["takes_over"], on=on, **author)
+    if change.kind == TreeChange.Kind.SPLIT:
+        new, effect = merging.split(
+            change.tenant,
+            reference=options["reference"],
+            name=options["name"],
+            contracts_moved=options["contracts"],
+            children=options["children"],
+            on=on,
+            **author,
+        )
+        change.target = new
+        return effect
+    return closing.close(change.tenant, heir=change.target, **options, on=on, **author)

@@ -1,0 +1,265 @@
+"""Accounts that move, merge, split and close: what is shown is what is done, and open items stay unless taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import translation
+
+from billing import metrics
+from billing.models import Subscription
+from config import books, business_day, restructuring
+from invoicing.models import Invoice, JournalEntry, OpenItem, Posting
+from payments.models import DunningBlock
+from tenants import tree
+from tenants.models import Activity, Contact, Issuer, Tenant, TreeChange
+from tests.builders import make_issuer, make_price, make_tenant
+from tests.small_book import FEBRUARY, MARCH, bill, make_contract
+
+pytestmark = pytest.mark.django_db
+
+TENTH = date(2026, 2, 10)
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    """OLD pays for its branch SHOP and for SOLO's branch none: February is issued. NEW is another group."""
+    issuer = make_issuer(reference="MAIN")
+    price = make_price((None, "100.00", "0"))
+    old = make_tenant(reference="OLD")
+    new = make_tenant(reference="NEW", language="en")
+    shop = make_tenant(
+        reference="SHOP", kind="branch", parent=old, invoice_to=old, pay_by=old, language="", price_class=None
+    )
+    make_contract(issuer, shop, reference="V-SHOP", price=price)
+    make_contract(issuer, new, reference="V-NEW", price=price, quantity=Decimal(2))
+    bill(issuer, FEBRUARY)
+    return issuer
+
+
+def account(reference: str) -> Tenant:
+    return Tenant.objects.get(reference=reference)
+
+
+def left_open() -> dict[tuple[str, str], Decimal]:
+    """Open of each payer's documents."""
+    items = OpenItem.objects.with_open_amount().exclude(open_amount=0)
+    return {(item.payer.reference, item.invoice.number): item.open_amount for item in items}
+
+
+def change(kind: str, tenant: str, target: str | None, on: date = TENTH, **options) -> restructuring.Effect:
+    """Previewed, planned and made; what was shown is what was done."""
+    here, there = account(tenant), account(target) if target else None
+    shown = restructuring.preview(kind, here, there, options, on=on)
+    plan = restructuring.plan(kind, here, there, options, on=on, reason="Verkauf", by=None, channel="command")
+    made = restructuring.carry_out(plan, by=None, channel="command")
+    assert made == shown
+    assert list(tree.faults()) == []
+    assert [breach for breach in books.check() if breach.invariant not in ("coverage", "guards")] == []
+    assert restructuring.carry_out(plan, by=None, channel="command") == restructuring.Effect()  # a second time
+    return made
+
+
+def test_d_18_open_invoices_stay_with_the_old_payer_and_new_ones_go_to_the_new_one(issuer):
+    assert left_open() == {("OLD", "RE-2026-00001"): Decimal("119"), ("NEW", "RE-2026-00002"): Decimal("238")}
+    effect = change("move", "SHOP", "NEW")
+    assert [(one.record, one.field, one.before, one.after) for one in effect.fields] == [
+        ("SHOP", "parent", "OLD", "NEW"),
+        ("SHOP", "invoice_to", "OLD", "NEW"),
+        ("SHOP", "pay_by", "OLD", "NEW"),
+    ]
+    assert [(one.field, one.before, one.after) for one in effect.settings] == [("language", "de", "en")]
+    assert [(one.document, one.before, one.amount) for one in effect.staying] == [
+        ("RE-2026-00001", "OLD", Decimal("119"))
+    ]
+    assert left_open() == {("OLD", "RE-2026-00001"): Decimal("119"), ("NEW", "RE-2026-00002"): Decimal("238")}
+
+    bill(issuer, MARCH)
+    march = Invoice.objects.get(issued_on=MARCH)
+    assert (march.payer.reference, march.recipient.reference, march.net.amount) == ("NEW", "NEW", Decimal("300"))
+    assert left_open()["NEW", "RE-2026-00003"] == Decimal("357")
+
+    told = TreeChange.objects.about(account("SHOP")).get()
+    assert (told.state, told.target.reference, told.outcome["fields"][0]) == (
+        "done",
+        "NEW",
+        ["SHOP", "parent", "OLD", "NEW"],
+    )
+    moved = Activity.objects.filter(table="tenants_tenant", row=account("SHOP").pk, action="update")
+    assert [one.reason for one in moved] == ["Verkauf", "Verkauf", "Verkauf"]
+    assert {name for one in moved for name in one.after} == {"parent_id", "invoice_to_id", "pay_by_id"}
+
+
+def test_d_18_the_new_payer_may_take_over_what_is_open(issuer):
+    block = DunningBlock.objects.create(tenant=account("OLD"), reason="Ratenzahlung", starts_on=FEBRUARY)
+    effect = change("move", "SHOP", "NEW", takes_over=True)
+    assert [(one.document, one.before, one.after, one.amount) for one in effect.taken_over] == [
+        ("RE-2026-00001", "OLD", "NEW", Decimal("119"))
+    ]
+    assert effect.staying == []
+    assert left_open() == {("NEW", "RE-2026-00001"): Decimal("119"), ("NEW", "RE-2026-00002"): Decimal("238")}
+    entry = JournalEntry.objects.get(kind="transfer")
+    assert (entry.booked_on, entry.invoice.number) == (TENTH, "RE-2026-00001")
+    assert [
+        (posting.open_item.payer.reference, posting.account.role, posting.amount.amount)
+        for posting in Posting.objects.filter(entry=entry).order_by("-amount")
+    ] == [("NEW", "receivables", Decimal("119")), ("OLD", "receivables", Decimal("-119"))]
+    followed = DunningBlock.objects.exclude(pk=block.pk).get()
+    assert (followed.open_item.payer.reference, followed.reason) == ("NEW", "Ratenzahlung")
+    invoice = Invoice.objects.get(number="RE-2026-00001")
+    assert (invoice.payer.reference, invoice.recipient.reference) == ("OLD", "OLD")  # issued documents stay
+
+
+def test_d_18_what_also_concerns_others_is_not_taken_over(issuer):
+    old = account("OLD")
+    make_contract(issuer, old, reference="V-OLD", price=make_price(), starts_on=MARCH)
+    bill(issuer, MARCH)
+    effect = change("move", "SHOP", "NEW", on=MARCH, takes_over=True)
+    both = Invoice.objects.get(payer=old, issued_on=MARCH)
+    assert [one.document for one in effect.taken_over] == ["RE-2026-00001"]
+    assert left_open()["OLD", both.number] == Decimal("238")
+
+
+def test_without_following_the_account_pays_for_itself(issuer):
+    effect = change("move", "SHOP", None, follows=False, takes_over=True)
+    shop = account("SHOP")
+    assert (shop.parent, shop.pay_by, shop.invoice_to) == (None, None, None)
+    assert [one.after for one in effect.taken_over] == ["SHOP"]
+
+
+def test_d_16_moving_an_account_or_a_contract_is_neither_churn_nor_new_nor_expansion_of_the_organisation(issuer):
+    group = make_tenant(reference="GROUP")
+    for name in ("OLD", "NEW"):
+        change("move", name, "GROUP")
+    before = metrics.mrr(MARCH, under=account("GROUP"))
+    nodes = Tenant.objects.under(account("GROUP"))
+    each = [metrics.report(MARCH, MARCH, under=node).flows for node in nodes if node.is_leaf_node()]
+    assert before == {"EUR": 300}
+    assert sum(flows["EUR"].closing for flows in each) == 300  # the sum of the nodes
+
+    change("move", "SHOP", "NEW")
+    flow = metrics.report(FEBRUARY, MARCH, under=account("GROUP")).flows["EUR"]
+    assert (flow.opening, flow.closing, sum(flow.movements.values())) == (300, 300, 0)
+    assert metrics.mrr(MARCH, under=account("NEW")) == {"EUR": 300}
+    assert metrics.mrr(MARCH, under=account("OLD")) == {}
+    assert group.reference == "GROUP"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "target", "said"),
+    [
+        ("OLD", "SHOP", "SHOP lies below OLD: an account cannot come to stand below itself."),
+        ("OLD", "OLD", "OLD lies below OLD: an account cannot come to stand below itself."),
+        ("SHOP", "OLD", "SHOP stands below OLD already."),
+        ("OLD", None, "OLD stands at the top already."),
+        ("SHOP", "GONE", "The account GONE is closed."),
+    ],
+)
+def test_a_move_that_cannot_be_is_refused_and_changes_nothing(issuer, tenant, target, said):
+    make_tenant(reference="GONE", status="closed")
+    before = list(Tenant.objects.order_by("pk").values())
+    with pytest.raises(restructuring.RestructuringRefused, match=said):
+        restructuring.preview("move", account(tenant), target and account(target), {}, on=TENTH)
+    assert list(Tenant.objects.order_by("pk").values()) == before
+
+
+def test_a_merger_brings_contracts_contacts_accounts_below_and_open_items(issuer):
+    Contact.objects.create(tenant=account("OLD"), name="Jana Weiß")
+    make_contract(issuer, account("OLD"), reference="V-OLD", price=make_price(), starts_on=MARCH)
+    effect = change("merge", "OLD", "NEW")
+    assert [(one.contract, one.account, one.successor, one.day) for one in effect.contracts] == [
+        ("V-OLD", "NEW", "V-OLD-2", MARCH)
+    ]
+    assert effect.contacts == ["Jana Weiß"]
+    assert [(one.document, one.after, one.amount) for one in effect.taken_over] == [
+        ("RE-2026-00001", "NEW", Decimal("119"))
+    ]
+    old, shop = account("OLD"), account("SHOP")
+    assert (old.status, shop.parent.reference, shop.pay_by.reference) == ("closed", "NEW", "NEW")
+    assert Contact.objects.get().tenant.reference == "NEW"
+    assert Invoice.objects.get(number="RE-2026-00001").payer.reference == "OLD"
+    run = bill(issuer, MARCH)
+    assert {one.payer.reference: one.state for one in run.outcomes.all()}["NEW"] == "issued"
+    assert sum(invoice.net.amount for invoice in Invoice.objects.filter(issued_on=MARCH)) == Decimal("400")
+
+
+def test_a_split_gives_contracts_and_accounts_below_to_a_new_account(issuer):
+    kept = make_contract(issuer, account("OLD"), reference="V-KEPT", price=make_price())
+    gone = make_contract(issuer, account("OLD"), reference="V-GONE", price=make_price())
+    options = {
+        "reference": "SPUN",
+        "name": "Ausgründung GmbH",
+        "contracts": [gone.pk],
+        "children": [account("SHOP").pk],
+    }
+    change("split", "OLD", None, **options)
+    spun = account("SPUN")
+    assert (spun.parent, spun.name, spun.city, account("SHOP").pay_by) == (None, "Ausgründung GmbH", "München", spun)
+    assert Subscription.objects.get(reference="V-GONE-2").tenant == spun
+    kept.refresh_from_db()
+    assert (kept.tenant.reference, kept.ends_before) == ("OLD", None)
+    assert TreeChange.objects.get().target == spun
+
+
+def test_b_23_a_closed_account_is_skipped_and_listed_as_skipped(issuer):
+    with pytest.raises(restructuring.RestructuringRefused, match="NEW has contracts that run: V-NEW"):
+        change("close", "NEW", None)
+    with pytest.raises(restructuring.RestructuringRefused, match=r"NEW has open items of €238\.00: say whether"):
+        change("close", "NEW", None, ends_contracts=True)
+    end = date(2026, 3, 1)
+    effect = change("close", "NEW", None, on=end, ends_contracts=True, keeps_items=True)
+    assert [(one.contract, one.day) for one in effect.contracts] == [("V-NEW", end)]
+    assert [(one.document, one.amount) for one in effect.staying] == [("RE-2026-00002", Decimal("238"))]
+    assert account("NEW").status == "closed"
+    run = bill(issuer, date(2026, 4, 1))
+    assert {o.payer.reference: (o.state, o.reason) for o in run.outcomes.all()}["NEW"] == (
+        "skipped",
+        "Der Mandant ist nicht aktiv.",
+    )
+
+
+def test_an_account_that_is_owed_a_credit_is_closed_by_the_night_once_it_was_billed(issuer):
+    options = {"ends_contracts": True, "keeps_items": True}
+    plan = restructuring.plan(
+        "close", account("NEW"), None, options, on=date(2026, 2, 15), reason="", by=None, channel="command"
+    )
+    effect = restructuring.carry_out(plan, by=None, channel="command")
+    assert effect.waits_for == "-€100.00 net of NEW are still to be billed; it is closed once that is done."
+    plan.refresh_from_db()
+    assert (plan.state, plan.refusal, account("NEW").status) == ("planned", effect.waits_for, "active")
+    night = restructuring.carry_out_due(on=date(2026, 2, 16))
+    assert (night.done, night.refused) == (0, [effect.waits_for])
+    bill(issuer, date(2026, 2, 16))
+    assert restructuring.carry_out_due(on=date(2026, 2, 16)).done == 1
+    assert account("NEW").status == "closed"
+    assert restructuring.carry_out_due(on=date(2026, 2, 16)) == restructuring.planning.CarriedOut()
+
+
+def test_the_night_makes_what_was_planned_on_its_day_and_not_before(issuer):
+    anna = User.objects.create_user("anna")
+    restructuring.plan("move", account("SHOP"), account("NEW"), {}, on=MARCH, reason="", by=anna, channel="admin")
+    with pytest.raises(restructuring.RestructuringRefused, match="The same change of SHOP is planned already"):
+        restructuring.plan("move", account("SHOP"), None, {}, on=MARCH, reason="", by=anna, channel="admin")
+    business_day.restructure(issuer, on=date(2026, 2, 28))
+    assert account("SHOP").parent.reference == "OLD"
+    business_day.restructure(issuer, on=MARCH)
+    assert account("SHOP").parent.reference == "NEW"
+    assert Activity.objects.filter(table="tenants_tenant", actor="anna", channel="schedule").exists()
+
+
+def test_a_plan_is_withdrawn_once(issuer):
+    plan = restructuring.plan("move", account("SHOP"), None, {}, on=MARCH, reason="", by=None, channel="admin")
+    assert restructuring.withdraw(plan, reason="doch nicht", by=None, channel="admin") is True
+    assert restructuring.withdraw(plan, reason="doch nicht", by=None, channel="admin") is False
+    assert restructuring.carry_out_due(on=MARCH).done == 0
+    assert account("SHOP").parent.reference == "OLD"
