@@ -38,6 +38,8 @@ class Command(BaseCommand):
             for seller in issuers:
                 day = on or business_day.today_of(seller, timezone.now())
                 self.stdout.write(f"{seller.reference} {day.isoformat()}")
+                for reason in business_day.restructure(seller, on=day).refused:
+                    self.stdout.write(reason)
                 self.report_renewals(business_day.renew(seller, on=day))
                 try:
                     self.report_run(business_day.bill(seller, on=day, bar=bar))
