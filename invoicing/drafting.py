@@ -40,6 +40,10 @@ class StandsOnADraft(OperatorError):
     """What is to be taken back was never issued: a correction could not name its document."""
 
 
+class CreditedByHand(OperatorError):
+    """What a contract gives back was given back by hand already, in whole or too large a part."""
+
+
 @dataclass(slots=True)
 class DraftLine:
     """A charge as it will be printed."""
@@ -102,7 +106,8 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
 
     Raises ``IncompleteParty`` or ``NoVatRule`` naming the account that cannot be invoiced, ``UnprintableText`` quoting
     what the documents' font cannot draw, ``BeyondBounds`` naming what is above the issuer's bounds, and
-    ``StandsOnADraft`` naming the contract of which a draft is still to be decided.
+    ``StandsOnADraft`` naming the contract of which a draft is still to be decided, ``CreditedByHand`` that of which
+    more was given back by hand.
     """
     if not proposal.charges:
         return []
@@ -486,7 +491,37 @@ def _facts_for(charges: Sequence[Proposed]) -> Facts:
                     "day": facts.originals[key]["issued_on"],
                 }
             )
+        _refuse_credited_by_hand(charges, list(corrected))
     return facts
+
+
+def _refuse_credited_by_hand(charges: Sequence[Proposed], corrected: Sequence[int]) -> None:
+    """Raises ``CreditedByHand`` naming the credit notes that left less of a line than its contract gives back."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select l.charge_id, l.net + kontor_credited(l.id), string_agg(distinct d.number, ', ')
+              from {LINES} l join {LINES} c on c.corrects_id = l.id join {INVOICES} d on d.id = c.invoice_id
+             where l.charge_id = any(%s) and not kontor_is_cancelled(d.id)
+             group by l.id having kontor_credited_by_hand(l.id) <> 0
+            """,
+            [list(corrected)],
+        )
+        left = {charge: (net, numbers) for charge, net, numbers in cursor.fetchall()}
+    for charge in charges if left else ():
+        due = charge.due
+        net, numbers = left.get(due.corrects or due.reverses or 0, (None, ""))
+        if net is None:
+            continue
+        if due.reverses is not None or net + due.net < 0:
+            raise CreditedByHand(
+                _(
+                    "Contract %(contract)s: what is to be taken back was credited by hand, by %(numbers)s. Cancel that"
+                    " credit note first."
+                )
+                % {"contract": charge.position.contract.reference, "numbers": numbers}
+            )
+        left[due.corrects or 0] = (net + due.net, numbers)
 
 
 def _read_products(keys: set[int]) -> dict[int, tuple[str, str, str, str, str]]:

@@ -28,10 +28,10 @@ from billing.kernel.money import places_of, plain
 from billing.kernel.period import Period, months_after
 from billing.kernel.pricing import PriceTerms, prorated, rate
 from billing.kernel.schedule import Grid, Interval, Unit
-from invoicing import stored
+from invoicing import correction, stored
 from invoicing.kernel import vat
 from invoicing.kernel.content import chained
-from invoicing.kernel.totals import Share, totals
+from invoicing.kernel.totals import Share, Totals, totals
 from invoicing.stored import Document
 from tenants.errors import OperatorError
 
@@ -155,10 +155,11 @@ def replay(keys: Sequence[int] | None = None) -> Iterator[Replayed]:
         charges = _charges(list(issued))
         basis = _basis([charge for own in charges.values() for charge in own])
         chains = _chains(list(issued))
+        by_hand = correction.reckoned(list(issued))
         for key, document in issued.items():
             number = document.head[1]
             found = [
-                *_document_differences(document, chains.get(key)),
+                *_document_differences(document, chains.get(key), by_hand.get(key)),
                 *_line_differences(document, charges.get(key, []), basis),
             ]
             yield Replayed(number, [Difference(number, position, *figure) for position, figure in found])
@@ -207,7 +208,9 @@ def _prices(keys: Sequence[int]) -> tuple[dict[int, PriceTerms], dict[int, str]]
 # Documents
 
 
-def _document_differences(document: Document, chain: tuple[str, str] | None) -> Iterator[tuple[int | None, Found]]:
+def _document_differences(
+    document: Document, chain: tuple[str, str] | None, by_hand: Totals | None
+) -> Iterator[tuple[int | None, Found]]:
     number, currency, vat_case = document.head[1], document.head[7], document.head[10]
     net, vat_amount, gross = document.head[11:14]
     nets: dict[Any, Decimal] = defaultdict(Decimal)
@@ -217,7 +220,9 @@ def _document_differences(document: Document, chain: tuple[str, str] | None) -> 
         if section_net != nets[position]:
             yield None, (gettext("sum of section %s") % position, section_net, nets[position])
     try:
-        reckoned = totals([(vat.Case(line[7]), line[8], line[9]) for line in document.lines], places_of(currency))
+        reckoned = by_hand or totals(
+            [(vat.Case(line[7]), line[8], line[9]) for line in document.lines], places_of(currency)
+        )
         kept = tuple(Share(vat.Case(case), rate, base, part) for case, rate, base, part, _c in document.shares)
     except (ValueError, ArithmeticError) as error:
         yield None, (gettext("totals"), "", error)
@@ -276,7 +281,9 @@ def _line_differences(
         _details,
         currency,
     ) in document.lines:
-        charge = by_position[position]
+        charge = by_position.get(position)
+        if charge is None:  # given back by hand: its rates are those of the line it corrects, its net is a decision
+            continue
         compared = [
             (gettext("net"), net, charge.net),
             (gettext("quantity"), quantity, charge.quantity),

@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.kernel.money import places_of
 from config.books.breach import Breach
-from invoicing import stored
+from invoicing import correction, stored
 from invoicing.kernel.entries import document_issued
-from invoicing.kernel.totals import Share, totals
+from invoicing.kernel.totals import Share, Totals, totals
 from invoicing.kernel.vat import Case, case_of
 from invoicing.stored import Document
 
@@ -33,9 +33,10 @@ def documents_hold() -> Iterator[Breach]:
     """Each document adds up, is taxed as its parties and rates say, is booked as it says, and is what was hashed."""
     for documents in stored.chunks():
         posted = _posted(list(documents))
+        by_hand = correction.reckoned(list(documents))
         for key, document in documents.items():
             name = gettext("document %(document)s") % {"document": document.head[1]}
-            for invariant, sentence in _faults(document, posted[key]):
+            for invariant, sentence in _faults(document, posted[key], by_hand.get(key)):
                 yield Breach(invariant, name, str(sentence))
 
 
@@ -48,12 +49,12 @@ def _posted(keys: Sequence[int]) -> dict[int, list[Posted]]:
     return posted
 
 
-def _faults(document: Document, posted: Sequence[Posted]) -> Iterator[tuple[str, Any]]:
+def _faults(document: Document, posted: Sequence[Posted], by_hand: Totals | None) -> Iterator[tuple[str, Any]]:
     state, kind, currency, vat_case, net, vat, gross = (document.head[n] for n in (2, 3, 7, 10, 11, 12, 13))
     try:
         places = places_of(currency)
         shares = [Share(Case(case), rate, base, part) for case, rate, base, part, _currency in document.shares]
-        reckoned = totals([(Case(line[7]), line[8], line[9]) for line in document.lines], places)
+        reckoned = by_hand or totals([(Case(line[7]), line[8], line[9]) for line in document.lines], places)
     except (ValueError, ArithmeticError):
         yield "totals", _("Its amounts cannot be added up: currency, VAT case or a figure is impossible.")
         return

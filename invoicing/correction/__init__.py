@@ -12,6 +12,7 @@ from invoicing.correction.crediting import Creditable, Wanted, credit, creditabl
 from invoicing.correction.drafts import NotCorrectable
 from invoicing.correction.of_run import cancel_run, left_of_run
 from invoicing.correction.previewing import Preview, preview_cancellation, preview_credit
+from invoicing.correction.proving import reckoned
 
 __all__ = [
     "Comparison",
@@ -31,6 +32,7 @@ __all__ = [
     "left_of_run",
     "preview_cancellation",
     "preview_credit",
+    "reckoned",
     "refuse",
     "request",
     "why_not",
