@@ -29,6 +29,7 @@ from tests.databases import database_url
 from tests.guards import (
     FROZEN,
     NO_RIGHT,
+    OVERCREDITED,
     UNBALANCED,
     UNJUDGED,
     UNPOSTED,
@@ -58,6 +59,14 @@ NEW_CHARGE = copy_of(
     "billing_charge", f"id = {CHARGE}", starts_on="'2030-01-01'::date", ends_before="'2030-02-01'::date"
 )
 AN_ISSUER = "(select min(id) from tenants_issuer)"
+A_DRAFT = {"state": "'draft'", "number": "null::text", "sequence": "null::int", "range_id": "null::bigint"}
+CANCELLATION = copy_of("invoicing_invoice", f"id = {OTHER}", kind="'cancellation'", corrects_id="t.id", **A_DRAFT)
+CREDIT_NOTE = copy_of(
+    "invoicing_invoice", f"id = {OTHER}", kind="'credit_note'", corrects_id="t.id", net="-1", gross="-1", **A_DRAFT
+)
+LAST = "(select max(id) from invoicing_invoice)"
+GIVEN_BACK = {"invoice_id": LAST, "charge_id": "null::bigint", "corrects_id": "t.id"}
+CREDIT = CREDIT_NOTE + copy_of("invoicing_line", f"invoice_id = {OTHER}", **GIVEN_BACK, net="-1")
 PARTS = ("invoicing_line", "invoicing_section", "invoicing_vatshare")
 
 
@@ -227,6 +236,55 @@ TRIES = [
     ("vat_share_once", copy_of("invoicing_vatshare", OF_DRAFT)),
     ("vat_share_amounts_fit", f"update invoicing_vatshare set base = 'NaN' where {OF_DRAFT}"),
     ("vat_share_rate_by_case", f"update invoicing_vatshare set vat_case = 'O', vat_rate = 19 where {OF_DRAFT}"),
+    # corrections
+    ("invoice_cancelled_once", CANCELLATION * 2),
+    (
+        "invoice_cancellation_names_its_document",
+        f"update invoicing_invoice set kind = 'cancellation' where id = {DRAFT}",
+    ),
+    ("line_of_a_charge_or_a_line", f"update invoicing_line set charge_id = null where {OF_DRAFT}"),
+    *(
+        (
+            "credit_within_line",
+            CREDIT_NOTE + copy_of("invoicing_line", f"invoice_id = {OTHER}", **GIVEN_BACK, **too_much),
+            OVERCREDITED,
+        )
+        for too_much in ({"net": "-t.net - 0.01"}, {"net": "t.net"}, {"net": "-1", "vat_rate": "7"})
+    ),
+    ("credit_within_line", CREDIT + CREDIT.replace("'net', -1", "'net', -t.net"), OVERCREDITED),
+    (
+        "document_correctable",
+        copy_of("invoicing_invoice", f"id = {DRAFT}", kind="'cancellation'", corrects_id="t.id"),
+        OVERCREDITED,
+    ),
+    ("document_correctable", CREDIT + CANCELLATION, OVERCREDITED),
+    ("document_correctable", CANCELLATION + CREDIT_NOTE, OVERCREDITED),
+    (
+        "charge_given_back_once",
+        CREDIT
+        + copy_of(
+            "billing_charge",
+            f"id = (select charge_id from invoicing_line where invoice_id = {OTHER})",
+            kind="'credit'",
+            net="-t.net",
+            reverses_id="t.id",
+        ),
+        OVERCREDITED,
+    ),
+    (
+        "cancellation_negates",
+        copy_of(
+            "invoicing_invoice",
+            f"id = {OTHER}",
+            kind="'cancellation'",
+            corrects_id="t.id",
+            number="'ST-2026-00099'",
+            sequence="99",
+            net="-1",
+            gross="-1",
+        ),
+        OVERCREDITED,
+    ),
     # runs and what goes out
     ("bill_run_one_open_per_issuer_and_day", copy_of("invoicing_billrun", "id = 1", state="'running'") * 2),
     ("outcome_once_per_run_and_payer", copy_of("invoicing_outcome", "run_id = 1")),
@@ -254,7 +312,7 @@ TRIES = [
             "invoicing_invoice",
             f"id = {DRAFT}",
             state="'released'",
-            parties="parties || '{\"format\": \"zugferd\"}'::jsonb",
+            parties='parties || \'{"format": "zugferd"}\'::jsonb',
         ),
         UNJUDGED,
     ),

@@ -15,6 +15,7 @@ from config.books.guards import PRESENT
 from config.books.rules import rows_of
 from tenants.models import (
     Access,
+    Approval,
     Contact,
     ImportBatch,
     ImportRow,
@@ -46,7 +47,15 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
                 kind="close", tenant=tenant, effective_on="2026-03-01", state=state, done_at=done_at
             )
         grant_access(tenant)
+        ask_for_approval()
         yield name
+
+
+def ask_for_approval() -> None:
+    common = {"table": "invoicing_invoice", "row": 1, "action": "cancel", "currency": "EUR", "gross": 1}
+    Approval.objects.create(
+        issuer=Issuer.objects.get(), **common, reason="x", requested_by=User.objects.create_user("anna")
+    )
 
 
 def grant_access(tenant: Tenant) -> None:
@@ -77,6 +86,16 @@ TRIES = [
         (f"tenants_{table}_no_truncate", f"truncate tenants_{table} cascade", NO_RIGHT)
         for table in ("activity", "vatcheck", "file")
     ),
+    ("tenants_approval_append_only", "update tenants_approval set gross = 2", FROZEN),
+    ("tenants_approval_append_only", "delete from tenants_approval", FROZEN),
+    ("tenants_approval_no_truncate", "truncate tenants_approval", NO_RIGHT),
+    ("approval_one_open", copy_of("tenants_approval", "true")),
+    (
+        "approval_by_another_person",
+        "update tenants_approval set decision = 'approved', decided_at = now(), decided_by_id = requested_by_id",
+    ),
+    ("approval_amount_fits", copy_of("tenants_approval", "true", row="2", gross="0.001")),
+    ("issuer_correction_limit_not_negative", "update tenants_issuer set correction_limit = -1"),
     ("issuer_currency_is_a_code", "update tenants_issuer set currency = 'eur'"),
     ("issuer_country_is_a_code", "update tenants_issuer set country = 'de'"),
     ("issuer_bounds_above_zero", "update tenants_issuer set largest_document = 0"),
