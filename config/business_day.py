@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from billing import contracts
 from config import restructuring, schedules
-from invoicing import bill_run, delivery, pdf
+from invoicing import bill_run, delivery, pdf, section_copies, statements
 from invoicing.models import BillRun
 from payments import dunning
 from payments.models import DunningRun
@@ -111,6 +111,9 @@ def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
     delivered = delivery.deliver_pending()
     with bar(dunning.waiting().count(), _("letters")) as advance:
         letters = dunning.write_letters(limit=10**9, on_each=lambda: advance(1))
+    statements.collect_pending()
+    statements.print_pending()
+    section_copies.print_pending()
     sent = 0
     messages.expire(now=clock())
     with bar(Message.objects.claimable(clock()).count(), _("mails")) as advance:
@@ -155,6 +158,11 @@ def missed(*, now: datetime) -> list[tuple[Issuer, date]]:
     return found
 
 
+def collectable() -> bool:
+    """Whether a collective statement or a copy of a section is to be written or printed."""
+    return bool(statements.unprinted().exists() or section_copies.unprinted().exists() or statements.waiting())
+
+
 def sweep(*, now: datetime) -> list[str]:
     """Wake a worker for everything that waits; returns the names of the tasks. Finds what nobody was woken for.
 
@@ -163,16 +171,18 @@ def sweep(*, now: datetime) -> list[str]:
     """
     with _by_itself("Messages of dead workers could not be found"):
         messages.expire(now=now)
-    trays: dict[str, Callable[[], QuerySet[Any]]] = {
+    trays: dict[str, Callable[[], Any]] = {
         "invoicing.render_pending": pdf.waiting,
         "invoicing.deliver": delivery.with_address,
+        "invoicing.collect": collectable,
         "payments.write_letters": dunning.waiting,
         "tenants.send_pending": lambda: Message.objects.claimable(now),
     }
     woken = []
     for task, tray in trays.items():
         with _by_itself("A tray could not be swept", task=task):
-            if tray().exists():
+            waits = tray()
+            if waits.exists() if isinstance(waits, QuerySet) else waits:
                 _send(task, expires=STALE)
                 woken.append(task)
     for run in BillRun.objects.filter(state=BillRun.State.RUNNING).order_by("pk"):

@@ -16,13 +16,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from invoicing import pdf
+from invoicing import pdf, section_copies
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.models import Delivery, DocumentFile, Invoice
 from tenants import messages
 from tenants.errors import OperatorError
-from tenants.models import Contact, File, Message
-from tenants.responsibility import effective
+from tenants.models import Contact, File, Message, Tenant
+from tenants.responsibility import addresses_of, effective
 from tenants.transactions import wake
 
 CHUNK = 200
@@ -54,15 +54,29 @@ def undelivered() -> QuerySet[Invoice]:
 
 
 def without_address() -> QuerySet[Invoice]:
-    """Those of the in-tray whose recipient has neither a billing contact with an e-mail nor an e-mail of its own."""
-    contacts = Contact.objects.filter(tenant=OuterRef("recipient_id"), is_billing=True).exclude(email="")
-    return undelivered().filter(~Exists(contacts), recipient__email="")
+    """Those of the in-tray of which neither the recipient nor any account above has an address for invoices."""
+    return undelivered().filter(~_reachable())
 
 
 def with_address() -> QuerySet[Invoice]:
     """Those of the in-tray that somebody can be written about; whether the account wants it is asked by ``deliver``."""
-    contacts = Contact.objects.filter(tenant=OuterRef("recipient_id"), is_billing=True).exclude(email="")
-    return undelivered().filter(Exists(contacts) | ~Q(recipient__email=""))
+    return undelivered().filter(_reachable())
+
+
+def _reachable() -> Q:
+    """The recipient, or an account above it, has an address: its own or a billing contact's."""
+    line = Tenant.objects.filter(
+        tree_id=OuterRef("recipient__tree_id"),
+        lft__lte=OuterRef("recipient__lft"),
+        rght__gte=OuterRef("recipient__rght"),
+    )
+    contacts = Contact.objects.filter(
+        tenant__tree_id=OuterRef("recipient__tree_id"),
+        tenant__lft__lte=OuterRef("recipient__lft"),
+        tenant__rght__gte=OuterRef("recipient__rght"),
+        is_billing=True,
+    )
+    return Q(Exists(line.exclude(email=""))) | Q(Exists(contacts.exclude(email="")))
 
 
 def deliver_pending(*, on_chunk: Callable[[Decided], None] | None = None) -> Decided:
@@ -124,6 +138,7 @@ def _decide(documents: Sequence[Invoice]) -> Decided:
     reachable = [document for document in documents if wanted[document.pk] and to[document.recipient_id]]
     Delivery.objects.bulk_create([Delivery(invoice=d, channel=Delivery.Channel.NONE) for d in unwanted])
     mails = _write(reachable, to)
+    section_copies.decide([*unwanted, *reachable])
     return Decided(mails, len(unwanted), len(documents) - len(unwanted) - len(reachable))
 
 
@@ -140,19 +155,15 @@ def _wanted(documents: Sequence[Invoice]) -> dict[int, bool]:
 
 
 def _recipients(documents: Sequence[Invoice]) -> dict[int, list[str]]:
-    """By tenant: the addresses of its billing contacts, else its own; empty where there is none."""
-    own = {document.recipient_id: document.recipient.email for document in documents}
-    contacts: dict[int, list[str]] = defaultdict(list)
-    for tenant, email in Contact.objects.filter(tenant__in=own, is_billing=True).values_list("tenant_id", "email"):
-        contacts[tenant].append(email)
-    return {tenant: messages.addresses(contacts[tenant], otherwise=email) for tenant, email in own.items()}
+    """By tenant: the addresses of its billing contacts, else its own, else those of the nearest account above."""
+    return addresses_of({document.recipient for document in documents})
 
 
 def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
     """Deliveries and their messages, in the caller's transaction; who has one keeps it. Returns how many are new."""
     if not documents:
         return 0
-    known = Delivery.objects.filter(invoice__in=documents).values_list("invoice_id", "recipient")
+    known = Delivery.objects.filter(invoice__in=documents, section=None).values_list("invoice_id", "recipient")
     had = {(document, address.lower()) for document, address in known}  # as the keys of messages are made
     files: dict[int, File] = {
         kept.invoice_id: kept.file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import current_app, shared_task
 
-from invoicing import bill_run, delivery, pdf
+from invoicing import bill_run, delivery, pdf, section_copies, statements
 from invoicing.models import BillRun
 
 BATCH = 100  # PDFs between two looks at what can be mailed
@@ -28,6 +28,15 @@ def render(*, invoice_id: int, **_newer: object) -> None:
 def render_pending(**_newer: object) -> None:
     while pdf.render_pending(BATCH):
         delivery.deliver_pending()
+    statements.collect_pending()
+
+
+@shared_task(name="invoicing.collect")
+def collect(**_newer: object) -> None:
+    """Collective statements and copies of sections."""
+    statements.collect_pending()
+    statements.print_pending()
+    section_copies.print_pending()
 
 
 @shared_task(name="invoicing.deliver")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,7 +10,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models import Issuer, Tenant
+from tenants import messages
+from tenants.models import Contact, Issuer, Tenant
 
 INHERITED = (
     "language",
@@ -77,8 +79,7 @@ def origins(tenant: Tenant, issuer: Issuer | None) -> dict[str, Setting]:
 def effective(tenants: Iterable[Tenant], issuer: Issuer) -> dict[int, Settings]:
     """What is in force for each of ``tenants``, by key; two queries however many they are."""
     wanted = list(tenants)
-    trees = {tenant.tree_id for tenant in wanted}
-    parents = {t.pk: t for t in Tenant.objects.filter(tree_id__in=trees, children__isnull=False).distinct()}
+    parents = _parents(wanted)
     return {tenant.pk: settings_in_force(_line(tenant, parents), issuer) for tenant in wanted}
 
 
@@ -90,6 +91,32 @@ def settings_in_force(line: Sequence[Any], issuer: Issuer) -> Settings:
 def in_force(name: str, line: Sequence[Any], issuer: Issuer) -> Any:
     """The value of one setting in force for the first account in ``line``, which leads from it up to its root."""
     return _nearest(name, line, issuer).value
+
+
+def addresses_of(tenants: Iterable[Tenant], role: str = "is_billing") -> dict[int, list[str]]:
+    """Where to write to each of ``tenants`` (its key): the addresses of its contacts in a role, else its own; where it
+    has neither, those of the nearest account above that has. Empty where none has; two queries.
+    """
+    wanted = list(tenants)
+    parents = _parents(wanted)
+    lines = {tenant.pk: _line(tenant, parents) for tenant in wanted}
+    above = {account.pk for line in lines.values() for account in line}
+    contacts: dict[int, list[str]] = defaultdict(list)
+    for account, email in (
+        Contact.objects.filter(tenant__in=above, **{role: True}).order_by("pk").values_list("tenant_id", "email")
+    ):
+        contacts[account].append(email)
+    found = {}
+    for key, line in lines.items():
+        reached = (messages.addresses(contacts[account.pk], otherwise=account.email) for account in line)
+        found[key] = next((addresses for addresses in reached if addresses), [])
+    return found
+
+
+def _parents(wanted: Iterable[Tenant]) -> dict[int, Tenant]:
+    """The accounts with others below them, in the trees of ``wanted``."""
+    trees = {tenant.tree_id for tenant in wanted}
+    return {t.pk: t for t in Tenant.objects.filter(tree_id__in=trees, children__isnull=False).distinct()}
 
 
 def _line(tenant: Tenant, parents: dict[int, Tenant]) -> list[Tenant]:

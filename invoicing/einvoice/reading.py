@@ -50,7 +50,7 @@ def _document(
 ) -> DocumentFacts:
     places = places_of(invoice.currency)
     parties = invoice.parties
-    buyer = _party(parties["buyer"])
+    buyer = party_facts(parties["buyer"])
     drawn = [(line, _line(line, places)) for line in lines]
     return DocumentFacts(
         kind=Kind(invoice.kind),
@@ -61,9 +61,9 @@ def _document(
         currency=invoice.currency,
         places=places,
         language=invoice.language,
-        seller=_party(parties["seller"]),
+        seller=party_facts(parties["seller"]),
         buyer=buyer,
-        payer=_party(parties["payer"]) if "payer" in parties else None,
+        payer=party_facts(parties["payer"]) if "payer" in parties else None,
         collection=Collection(invoice.collection),
         po_number=invoice.po_number,
         project_code=parties["buyer"].get("project_code", ""),
@@ -83,7 +83,8 @@ def _document(
     )
 
 
-def _party(stored: Mapping[str, str]) -> PartyFacts:
+def party_facts(stored: Mapping[str, str]) -> PartyFacts:
+    """A party as documents keep it."""
     return PartyFacts(**{name: value for name, value in stored.items() if name in PARTY})
 
 

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoicing import delivery, pdf
+from invoicing import delivery, pdf, section_copies, statements
 from invoicing.models import Invoice
 from tenants import messages
 from tenants.models import Intent, Message
@@ -27,6 +27,9 @@ class Command(BaseCommand):
                 made += some
                 advance(some)
         decided = delivery.deliver_pending()
+        collected = statements.collect_pending()
+        statements.print_pending()
+        copies = section_copies.print_pending()
         messages.expire(now=timezone.now())
         waiting = Message.objects.claimable(timezone.now()).count()
         with progress_bar(self.stderr, waiting, _("mails")) as advance:
@@ -37,6 +40,11 @@ class Command(BaseCommand):
             _("%(made)s PDFs made; %(mails)s mails written, %(sent)s sent; %(unwanted)s documents stay without mail.")
             % {"made": made, "mails": decided.mails, "sent": sent, "unwanted": decided.not_wanted}
         )
+        if collected or copies:
+            self.stdout.write(
+                _("%(statements)s collective statements and %(copies)s copies of sections made.")
+                % {"statements": collected, "copies": copies}
+            )
         for document in delivery.without_address().select_related("recipient"):
             self.stdout.write(
                 _("%(document)s: %(account)s has no e-mail address.")

@@ -1,0 +1,69 @@
+"""What each section of a consolidated document comes to with its part of the VAT: the parts add up to the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, TypeVar
+
+from invoicing.kernel.totals import Share
+from invoicing.kernel.vat import Case
+
+ZERO: Final = Decimal(0)
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, slots=True)
+class SectionAmount:
+    """A section's part of a document's net (less allowances on the whole) and of its VAT."""
+
+    net: Decimal
+    vat: Decimal
+
+    @property
+    def gross(self) -> Decimal:
+        return self.net + self.vat
+
+
+def section_amounts(
+    lines: Iterable[tuple[Section, Case, Decimal, Decimal]], shares: Iterable[Share], places: int
+) -> dict[Section, SectionAmount]:
+    """Split each VAT share among the sections of its lines, given as (section, category, rate, net).
+
+    By largest remainder on the nets, so that nets and VAT of all sections add up to those of the document.
+    """
+    bases: dict[tuple[Case, Decimal], dict[Section, Decimal]] = {}
+    found: dict[Section, SectionAmount] = {}
+    for section, case, rate, net in lines:
+        of_rate = bases.setdefault((case, rate), {})
+        of_rate[section] = of_rate.get(section, ZERO) + net
+        found.setdefault(section, SectionAmount(ZERO, ZERO))
+    for share in shares:
+        of_rate = bases.get((share.case, share.rate), {})
+        nets = _apportioned(share.base, of_rate.values(), Fraction(1), places)
+        vats = _apportioned(share.vat, of_rate.values(), Fraction(share.rate) / 100, places)
+        for section, net, vat in zip(of_rate, nets, vats, strict=True):
+            found[section] = SectionAmount(found[section].net + net, found[section].vat + vat)
+    return found
+
+
+def _apportioned(total: Decimal, weights: Iterable[Decimal], factor: Fraction, places: int) -> list[Decimal]:
+    """``total`` in proportion to ``weights``; where these balance each other, each of them times ``factor``."""
+    exact = [Fraction(weight) for weight in weights]
+    whole = sum(exact, Fraction(0))
+    return largest_remainder([one * (Fraction(total) / whole if whole else factor) for one in exact], places)
+
+
+def largest_remainder(exact: Sequence[Fraction], places: int) -> list[Decimal]:
+    """Round parts whose sum is already round to ``places``: each one down, and a minor unit more for those with the
+    largest remainders (of equal ones the first), until they add up to that sum.
+    """
+    scaled = [part * 10**places for part in exact]
+    parts = [part.numerator // part.denominator for part in scaled]
+    left = sum(scaled, Fraction(0)) - sum(parts)
+    order = sorted(range(len(parts)), key=lambda n: (parts[n] - scaled[n], n))
+    for n in order[: int(left)]:
+        parts[n] += 1
+    return [Decimal(part).scaleb(-places) for part in parts]

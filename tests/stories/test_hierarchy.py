@@ -1,0 +1,351 @@
+"""The account tree: who is invoiced, who pays, on one invoice or many (requirements D-01 to D-11, D-17, c-12)."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from io import BytesIO
+
+import pytest
+from pypdf import PdfReader
+
+from billing.models import Charge, Subscription
+from config import books
+from invoicing import delivery, pdf, section_copies, sections, statements
+from invoicing.models import CollectiveStatement, Delivery, Invoice, Section, SectionCopy, StatementDelivery
+from tenants.copying import new_keys
+from tenants.models import Contact, Issuer, Message, Tenant
+from tenants.responsibility import effective, origins
+from tenants.tree_numbers import number_trees
+from tests.builders import make_issuer, make_price, make_tenant
+from tests.small_book import FEBRUARY, MARCH, bill, make_contract
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return make_issuer(reference="MAIN", payment_days=14)
+
+
+@pytest.fixture(autouse=True)
+def kept_here(tmp_path, settings):
+    settings.FILES_ROOT = tmp_path / "files"
+
+
+def below(parent: Tenant, reference: str, **fields) -> Tenant:
+    """An account that inherits all it can."""
+    plain = {"currency": "", "language": "", "price_class": None, "collection": "", "email": ""}
+    return make_tenant(reference=reference, name=reference, parent=parent, **{**plain, "kind": "department", **fields})
+
+
+def sides() -> list[tuple[str, str, Decimal]]:
+    """Recipient, payer and net of each document."""
+    found = Invoice.objects.order_by("recipient__reference", "payer__reference", "net")
+    return list(found.values_list("recipient__reference", "payer__reference", "net"))
+
+
+def sound() -> bool:
+    return list(books.check(with_files=False)) == []
+
+
+def text_of(document: bytes) -> str:
+    """The text of a PDF, blanks made one."""
+    pages = (page.extract_text() for page in PdfReader(BytesIO(document)).pages)
+    return " ".join(" ".join(pages).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_d01_six_levels_and_a_thousand_children(issuer):
+    """The deepest account inherits from the root, and one invoice has the root's thousand children in tree order."""
+    root = make_tenant(reference="ROOT", payment_days=30)
+    deepest = root
+    for level in range(1, 6):
+        deepest = below(deepest, f"LEVEL{level}", invoice_to=root, pay_by=root)
+    assert deepest.level == 5
+    assert origins(deepest, issuer)["payment_days"].value == 30
+    price = make_price()
+    make_contract(issuer, deepest, price=price)
+    keys = new_keys(tenants_tenant=1000)["tenants_tenant"]
+    Tenant._base_manager.bulk_create(
+        Tenant(
+            pk=key,
+            reference=f"C{n:04}",
+            name=f"C{n:04}",
+            kind="department",
+            parent=root,
+            invoice_to=root,
+            pay_by=root,
+            tree_id=0,
+            lft=key,
+            rght=key,
+            level=0,
+        )
+        for n, key in enumerate(keys)
+    )
+    number_trees(keys)
+    for child in Tenant.objects.filter(reference__in=["C0000", "C0500", "C0999"]):
+        make_contract(issuer, child, price=price)
+    bill(issuer, FEBRUARY)
+    invoice = Invoice.objects.get()
+    assert list(invoice.sections.values_list("tenant__reference", "net")) == [
+        (reference, Decimal("100.00")) for reference in ("LEVEL5", "C0000", "C0500", "C0999")
+    ]
+    assert (invoice.net, invoice.due_on) == (Decimal("400.00"), date(2026, 3, 3))
+    assert sound()
+
+
+def test_d02_a_term_set_on_the_parent_holds_for_a_grandchild_until_overridden(issuer):
+    group = make_tenant(reference="GROUP", payment_days=30)
+    site = below(group, "SITE")
+    team = below(site, "TEAM")
+    found = origins(team, issuer)["payment_days"]
+    assert (found.value, found.origin) == (30, "GROUP")
+    Tenant.objects.filter(pk=site.pk).update(payment_days=7)
+    found = origins(team, issuer)["payment_days"]
+    assert (found.value, found.origin) == (7, "SITE")
+    assert effective([team], issuer)[team.pk].payment_days == 7
+    make_contract(issuer, team)
+    party = {"street": "Weg 1", "postcode": "10115", "city": "Berlin", "country": "DE"}
+    Tenant.objects.filter(pk=team.pk).update(**party)
+    bill(issuer, FEBRUARY)
+    assert Invoice.objects.get().due_on == date(2026, 2, 8)
+
+
+def test_d03_the_billing_contact_receives_the_mail_and_without_one_the_nearest_above(issuer):
+    group = make_tenant(reference="GROUP", email="")
+    Contact.objects.create(tenant=group, name="A", email="buchhaltung@example.com", is_billing=True)
+    Contact.objects.create(tenant=group, name="B", email="technik@example.com", is_technical=True)
+    make_contract(issuer, below(group, "TEAM"))
+    bill(issuer, FEBRUARY)
+    pdf.render_document(Invoice.objects.get().pk)
+    assert not delivery.without_address()
+    assert delivery.deliver_pending() == delivery.Decided(mails=1)
+    assert Message.objects.get().recipient == "buchhaltung@example.com"
+
+
+def test_d04_invoice_to_is_self_or_an_ancestor_and_a_contract_overrides_it(issuer):
+    group = make_tenant(reference="GROUP")
+    team = below(group, "TEAM", invoice_to=group)
+    price = make_price()
+    make_contract(issuer, team, price=price)
+    make_contract(issuer, team, price=price, quantity=Decimal(2), invoice_to=team)
+    make_contract(issuer, group, price=price, quantity=Decimal(4))
+    bill(issuer, FEBRUARY)
+    assert sides() == [
+        ("GROUP", "GROUP", Decimal("400.00")),
+        ("GROUP", "TEAM", Decimal("100.00")),
+        ("TEAM", "TEAM", Decimal("200.00")),
+    ]
+    assert sound()
+
+
+# Chargebee's combinations of a three-level tree: a contract of LEAF, who is invoiced and who pays.
+COMBINATIONS = {
+    "the leaf is invoiced and pays": ("LEAF", "LEAF"),
+    "the middle is invoiced and pays": ("MIDDLE", "MIDDLE"),
+    "the root is invoiced and pays": ("ROOT", "ROOT"),
+    "the leaf is invoiced, the middle pays": ("LEAF", "MIDDLE"),
+    "the leaf is invoiced, the root pays": ("LEAF", "ROOT"),
+    "the middle is invoiced, the root pays": ("MIDDLE", "ROOT"),
+    "the middle is invoiced, the leaf pays": ("MIDDLE", "LEAF"),
+    "the root is invoiced, the middle pays": ("ROOT", "MIDDLE"),
+    "the root is invoiced, the leaf pays": ("ROOT", "LEAF"),
+}
+
+
+@pytest.mark.parametrize("by_contract", [False, True], ids=["by the account", "by the contract"])
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_d05_three_levels(issuer, combination, by_contract):
+    recipient, payer = COMBINATIONS[combination]
+    root = make_tenant(reference="ROOT")
+    middle = below(root, "MIDDLE")
+    leaf = below(middle, "LEAF")
+    known = {"ROOT": root, "MIDDLE": middle, "LEAF": leaf}
+    named = {"invoice_to": known[recipient], "pay_by": known[payer]}
+    if by_contract:
+        make_contract(issuer, leaf, **named)
+    else:
+        Tenant.objects.filter(pk=leaf.pk).update(**named)
+        make_contract(issuer, leaf)
+    run = bill(issuer, FEBRUARY)
+    assert sides() == [(recipient, payer, Decimal("100.00"))]
+    assert list(run.outcomes.values_list("payer__reference", "state")) == [(payer, "issued")]
+    assert bill(issuer, FEBRUARY).outcomes.get().state == "nothing_due"
+    assert sound()
+
+
+def test_d06_three_accounts_give_one_invoice_with_a_section_and_subtotal_each(issuer):
+    group = make_tenant(reference="GROUP")
+    price = make_price()
+    for reference, quantity in [("A", 1), ("B", 2), ("C", 3)]:
+        team = below(group, reference, invoice_to=group, pay_by=group, project_code=f"P-{reference}")
+        make_contract(issuer, team, price=price, quantity=Decimal(quantity))
+    bill(issuer, FEBRUARY)
+    invoice = Invoice.objects.get()
+    assert list(invoice.sections.values_list("name", "project_code", "net")) == [
+        ("A", "P-A", Decimal("100.00")),
+        ("B", "P-B", Decimal("200.00")),
+        ("C", "P-C", Decimal("300.00")),
+    ]
+    assert (invoice.net, invoice.vat, invoice.gross) == (Decimal("600.00"), Decimal("114.00"), Decimal("714.00"))
+    text = text_of(pdf.preview(invoice.pk))
+    for reference, amount in [("A", "100,00"), ("B", "200,00"), ("C", "300,00")]:
+        assert f"{reference} ({reference}) · Projekt P-{reference}" in text
+        assert f"Zwischensumme {reference} {amount}" in text
+    assert sound()
+
+
+def test_d07_switching_the_flag_changes_only_what_is_issued_afterwards(issuer):
+    group = make_tenant(reference="GROUP")
+    team = below(group, "TEAM", invoice_to=group, pay_by=group)
+    make_contract(issuer, team)
+    bill(issuer, FEBRUARY)
+    Tenant.objects.filter(pk=team.pk).update(invoice_to=None, pay_by=None)
+    assert sound()
+    bill(issuer, MARCH)
+    assert sides() == [("GROUP", "GROUP", Decimal("100.00")), ("TEAM", "TEAM", Decimal("100.00"))]
+    assert list(Invoice.objects.order_by("issued_on").values_list("recipient__reference", flat=True)) == [
+        "GROUP",
+        "TEAM",
+    ]
+
+
+def test_d08_a_head_of_department_gets_a_copy_of_its_section_alone(issuer):
+    group = make_tenant(reference="GROUP")
+    heads = {}
+    for reference in ("ALPHA", "BETA"):
+        team = below(group, reference, invoice_to=group, pay_by=group, project_code=f"P-{reference}")
+        make_contract(issuer, team)
+        heads[reference] = team
+    Contact.objects.create(tenant=heads["ALPHA"], name="Kopf", email="alpha@example.com", receives_sections=True)
+    bill(issuer, FEBRUARY)
+    invoice = Invoice.objects.get()
+    pdf.render_document(invoice.pk)
+    delivery.deliver_pending()
+    assert section_copies.print_pending() == 1
+    assert section_copies.print_pending() == 0
+
+    copy = SectionCopy.objects.get()
+    assert copy.section.tenant == heads["ALPHA"]
+    sent = Delivery.objects.get(section__isnull=False)
+    assert (sent.section, sent.recipient, sent.message.file) == (copy.section, "alpha@example.com", copy.file)
+    assert Delivery.objects.filter(section=None).count() == 1  # the whole goes to the group
+    text = text_of(section_copies.render(copy.section))
+    assert "ALPHA" in text and "BETA" not in text
+    assert "Abschnittssumme netto 100,00" in text and "119,00" not in text and "USt" not in text.split("Diese Kopie")[0]
+    assert "Diese Kopie ist keine Rechnung" in text
+    assert sound()
+
+
+def test_d09_the_payer_gets_one_amount_for_all_it_pays(issuer):
+    """Two daughters with VAT ids of their own never share an invoice; the mother still pays one amount (c-12)."""
+    mother = make_tenant(reference="MOTHER", email="kasse@example.com")
+    for reference, vat_id, quantity in [("ONE", "DE136695976", 1), ("TWO", "DE812415868", 2)]:
+        daughter = below(
+            mother, reference, kind="company", vat_id=vat_id, vat_id_valid=True, invoice_to=mother, pay_by=mother
+        )
+        make_contract(issuer, daughter, quantity=Decimal(quantity))
+    make_contract(issuer, mother, quantity=Decimal(3))
+    bill(issuer, FEBRUARY)
+    assert sides() == [
+        ("MOTHER", "MOTHER", Decimal("300.00")),
+        ("ONE", "MOTHER", Decimal("100.00")),
+        ("TWO", "MOTHER", Decimal("200.00")),
+    ]
+    assert statements.collect_pending() == 1
+    assert statements.collect_pending() == 0
+    statement = CollectiveStatement.objects.get()
+    assert statement.reference == f"SA-2026-{statement.pk:05}"
+    assert (statement.payer, statement.total.amount) == (mother, Decimal("714.00"))
+    assert list(statement.entries.values_list("position", "invoice__recipient__reference", "amount")) == [
+        (1, "MOTHER", Decimal("357.00")),
+        (2, "ONE", Decimal("119.00")),
+        (3, "TWO", Decimal("238.00")),
+    ]
+    assert statements.print_pending() == 1
+    sent = StatementDelivery.objects.get()
+    assert (sent.recipient, sent.message.file) == ("kasse@example.com", CollectiveStatement.objects.get().file)
+    assert sent.message.subject == f"Sammelaufstellung {statement.reference} von Beispiel Telefonie GmbH"
+    assert f"Verwendungszweck: {statement.reference}" in sent.message.body
+    assert sound()
+
+
+def test_c12_the_contracting_party_receives_for_those_it_resells_to(issuer):
+    reseller = make_tenant(reference="RESELLER")
+    for reference, vat_id in [("ONE", "DE136695976"), ("TWO", "DE812415868")]:
+        customer = below(
+            reseller,
+            reference,
+            kind="end_customer",
+            vat_id=vat_id,
+            invoice_to=reseller,
+            pay_by=reseller,
+            contracting_party=reseller,
+        )
+        make_contract(issuer, customer)
+    bill(issuer, FEBRUARY)
+    assert sides() == [("RESELLER", "RESELLER", Decimal("200.00"))]
+    assert statements.collect_pending() == 0  # one document says it all
+    assert sound()
+
+
+def test_c12_a_branch_with_a_vat_id_of_its_own_is_invoiced_by_itself(issuer):
+    group = make_tenant(reference="GROUP", vat_id="DE136695976", vat_id_valid=True)
+    same = below(group, "SAME", vat_id="DE136695976", invoice_to=group, pay_by=group)
+    other = below(group, "OTHER", kind="branch", vat_id="DE812415868", invoice_to=group, pay_by=group)
+    make_contract(issuer, same)
+    make_contract(issuer, other)
+    bill(issuer, FEBRUARY)
+    assert sides() == [("GROUP", "GROUP", Decimal("100.00")), ("OTHER", "GROUP", Decimal("100.00"))]
+
+
+def test_accounts_and_contracts_that_want_documents_of_their_own(issuer):
+    group = make_tenant(reference="GROUP", consolidation="by_account")
+    price = make_price()
+    one = below(group, "ONE", invoice_to=group, pay_by=group)
+    two = below(group, "TWO", invoice_to=group, pay_by=group, consolidation="by_contract")
+    three = below(group, "THREE", invoice_to=group, pay_by=group, consolidation="together")
+    for quantity, account in enumerate([one, one, two, two, three], 1):
+        make_contract(issuer, account, price=price, quantity=Decimal(quantity))
+    make_contract(issuer, three, price=price, quantity=Decimal(6), is_invoiced_alone=True)
+    make_contract(issuer, group, price=price, quantity=Decimal(7))
+    bill(issuer, FEBRUARY)
+    nets = sorted(Invoice.objects.values_list("net", flat=True))
+    assert nets == [Decimal(n) for n in ("300", "300", "400", "500", "600", "700")]
+    assert sound()
+
+
+def test_a_po_number_is_inherited_unless_the_contract_names_one(issuer):
+    group = make_tenant(reference="GROUP", po_number="PO-1")
+    team = below(group, "TEAM", invoice_to=group, pay_by=group)
+    make_contract(issuer, team)
+    make_contract(issuer, team, po_number="PO-2")
+    bill(issuer, FEBRUARY)
+    assert sorted(Invoice.objects.values_list("po_number", flat=True)) == ["PO-1", "PO-2"]
+
+
+def test_d17_fifty_end_customers_on_one_invoice(issuer):
+    """Fifty sections; their gross parts add up to what is paid, to the cent."""
+    provider = make_tenant(reference="MSP")
+    price = make_price((None, "0.37", "0"))
+    for n in range(50):
+        customer = below(
+            provider,
+            f"END{n:02}",
+            kind="end_customer",
+            invoice_to=provider,
+            pay_by=provider,
+            contracting_party=provider,
+        )
+        make_contract(issuer, customer, price=price, quantity=Decimal(n + 1))
+    bill(issuer, FEBRUARY)
+    invoice = Invoice.objects.get()
+    assert invoice.sections.count() == 50
+    assert (invoice.net, invoice.vat, invoice.gross) == (Decimal("471.75"), Decimal("89.63"), Decimal("561.38"))
+    assert sum(section.net.amount for section in invoice.sections.all()) == Decimal("471.75")
+    parts = sections.amounts_of([invoice.pk])[invoice.pk]
+    assert sum(part.net for part in parts.values()) == Decimal("471.75")
+    assert sum(part.gross for part in parts.values()) == Decimal("561.38")
+    first = Section.objects.get(tenant__reference="END00")
+    assert (parts[first.pk].net, parts[first.pk].vat) == (Decimal("0.37"), Decimal("0.07"))
+    assert sound()
