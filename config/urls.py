@@ -4,16 +4,27 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from billing.admin import metrics
-from config import cockpit
-from invoicing.admin import coverage, what_if
+from config import cockpit, tree_pages
+from invoicing.admin import audit, coverage, what_if
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("favicon.ico", RedirectView.as_view(url=static("kontor/icon.svg"))),  # asked for beside a PDF
     path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/accounts/tree/", admin.site.admin_view(tree_pages.page), name="account_tree"),
+    path("admin/accounts/tree/below/", admin.site.admin_view(tree_pages.children), name="account_tree_children"),
+    path("admin/accounts/tree/search/", admin.site.admin_view(tree_pages.search), name="account_tree_search"),
+    path("admin/accounts/plans/<int:key>/", admin.site.admin_view(tree_pages.withdraw), name="withdraw_tree_change"),
+    path(
+        "admin/accounts/<int:key>/restructure/<str:kind>/",
+        admin.site.admin_view(tree_pages.restructure),
+        name="restructure",
+    ),
     path("admin/accounts/<int:key>/", admin.site.admin_view(cockpit.account), name="account"),
     path("admin/contracts/<int:key>/what-if/", admin.site.admin_view(what_if.contract), name="what_if_contract"),
     path("admin/prices/<int:key>/what-if/", admin.site.admin_view(what_if.price), name="what_if_price"),
+    path("admin/reports/audit/", admin.site.admin_view(audit.page), name="audit"),
+    path("admin/reports/audit/export/", admin.site.admin_view(audit.download), name="audit_export"),
     path("admin/reports/coverage/", admin.site.admin_view(coverage.page), name="coverage"),
     path("admin/reports/revenue/", admin.site.admin_view(metrics.page), name="metrics"),
     path("admin/", admin.site.urls),

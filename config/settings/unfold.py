@@ -42,6 +42,7 @@ SIDEBAR = [
         "separator": True,
         "items": [
             listed(_("Accounts"), "account_tree", "tenants.tenant"),
+            page(_("Account tree"), "lan", "account_tree", "tenants.tenant"),
             listed(_("Contracts"), "contract", "billing.subscription"),
             listed(_("Contract changes"), "edit_calendar", "billing.amendment"),
         ],
@@ -81,6 +82,7 @@ SIDEBAR = [
         "items": [
             page(_("Recurring revenue"), "trending_up", "metrics", "billing.subscription"),
             page(_("Coverage"), "fact_check", "coverage", "billing.charge"),
+            page(_("Tax audit"), "policy", "audit", "invoicing.numberrange"),
         ],
     },
     {
@@ -109,6 +111,7 @@ SIDEBAR = [
 ]
 
 UNFOLD = {
+    "LOGIN": {"form": "config.sign_in.StaffSignInForm"},
     "SITE_TITLE": "Kontor",
     "SITE_HEADER": "Kontor",
     "SITE_SUBHEADER": _("Billing back office"),
