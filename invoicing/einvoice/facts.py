@@ -45,6 +45,7 @@ class PartyFacts:
     managing_directors: str = ""
     contact: str = ""
     email: str = ""
+    leitweg_id: str = ""  # of a public buyer (EN 16931 BT-10)
     phone: str = ""
     iban: str = ""
     bic: str = ""
@@ -116,8 +117,23 @@ class VatShareFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowanceFacts:
+    """A discount on the whole document, as far as it falls on one VAT category and rate (EN 16931 BG-20).
+
+    ``amount`` is what it takes off, of the sign of the document. A percentage names the base it was taken from.
+    """
+
+    reason: str
+    amount: Decimal
+    vat_category: str
+    vat_rate: Decimal
+    percent: Decimal | None = None
+    base: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentFacts:
-    """A whole document. Without a number it is a draft."""
+    """A whole document. Without a number it is a draft. ``net`` is that of the lines less the allowances."""
 
     kind: Kind
     number: str | None
@@ -140,9 +156,12 @@ class DocumentFacts:
     project_code: str = ""
     creditor_id: str = ""
     mandate_reference: str = ""
+    debited_iban: str = ""  # the payer's, under the mandate
     contracts: tuple[ContractFacts, ...] = ()
     original: OriginalFacts | None = None
     vat_evidence: str = ""
+    format: str = "pdf"  # of Tenant.DocumentFormat
+    allowances: tuple[AllowanceFacts, ...] = ()
 
     @property
     def lines(self) -> Iterator[LineFacts]:
