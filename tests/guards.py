@@ -11,7 +11,8 @@ from django.db import DatabaseError, connection
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
 
-FROZEN, UNBALANCED, UNPOSTED, UNJUDGED = "KO001", "KO002", "KO003", "KO005"  # raised by our triggers
+# raised by our triggers
+FROZEN, UNBALANCED, UNPOSTED, OVERCREDITED, UNJUDGED = "KO001", "KO002", "KO003", "KO004", "KO005"
 NO_RIGHT = "42501"
 
 
