@@ -52,7 +52,7 @@ def check(*, limit: int = 100, with_files: bool = True) -> Iterator[Breach]:
 
 
 def _carried_through(proof: Callable[[], Iterator[Breach]]) -> Iterator[Breach]:
-    """The breaches that a proof finds. Rows so forged that it cannot read them stop neither it unseen nor the others."""
+    """The breaches that a proof finds. Rows that are no longer readable are one; the other proofs go on."""
     try:
         yield from proof()
     except (ValueError, ArithmeticError, LookupError, TypeError, OperatorError) as error:

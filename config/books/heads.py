@@ -1,4 +1,4 @@
-"""The heads of the hash chains, to be kept elsewhere: with them also an owner of the database cannot write history anew.
+"""The heads of the hash chains, to be kept elsewhere.
 
 A chain proves that no document was changed without all that follow it. Whoever can change all of them is found by
 comparing with a head that was kept where he could not reach it.
@@ -43,7 +43,9 @@ def heads() -> list[Head]:
         .distinct("range_id")
         .values_list("issuer__reference", "range__prefix", "sequence", "number", "chain_hash")
     )
-    return sorted(Head(*row) for row in last)
+    return sorted(
+        Head(issuer, str(prefix), sequence or 0, str(number), chain) for issuer, prefix, sequence, number, chain in last
+    )
 
 
 def heads_hold(kept: Iterable[Head]) -> Iterator[Breach]:

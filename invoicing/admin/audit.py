@@ -1,4 +1,4 @@
-"""The page for the tax audit: number ranges without gap, what was cancelled, and the files of documents to take along."""
+"""The page for the tax audit: number ranges without gap, what was cancelled, and files of documents to take along."""
 
 from __future__ import annotations
 
