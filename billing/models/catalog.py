@@ -58,6 +58,10 @@ class Product(models.Model):
     class TaxCategory(models.TextChoices):
         STANDARD = "standard", _("standard rate")
         REDUCED = "reduced", _("reduced rate")
+        DIGITAL = "digital", _("electronic service")
+        GOODS = "goods", _("goods, standard rate")
+        REDUCED_GOODS = "reduced_goods", _("goods, reduced rate")
+        EXEMPT = "exempt", _("exempt")
 
     reference = models.CharField(_("reference"), max_length=60, unique=True)
     name_de = models.CharField(_("name (German)"), max_length=200)
@@ -103,6 +107,8 @@ class Price(models.Model):
         VOLUME = "volume", _("volume: all units at the price of the tier reached")
         PACKAGE = "package", _("per started package")
         STAIRSTEP = "stairstep", _("stairstep: one amount for the tier reached")
+        PERCENTAGE = "percentage", _("percentage: the quantity is a value, so many percent of it")
+        COMMITMENT = "commitment", _("minimum commitment: what the contract lacks to the amount")
 
     product = models.ForeignKey(Product, models.PROTECT, related_name="prices", verbose_name=_("product"))
     price_class = models.ForeignKey(PriceClass, models.PROTECT, related_name="prices", verbose_name=_("price class"))
@@ -111,7 +117,25 @@ class Price(models.Model):
     package_size = models.DecimalField(_("package size"), max_digits=19, decimal_places=4, null=True, blank=True)
     minimum = models.DecimalField(_("minimum"), max_digits=19, decimal_places=4, null=True, blank=True)
     cap = models.DecimalField(_("maximum"), max_digits=19, decimal_places=4, null=True, blank=True)
+    package_per_tier = models.BooleanField(
+        _("packages rounded up in each tier"),
+        default=False,
+        db_default=False,
+        help_text=_("Tiers may then end inside a package."),
+    )
     free_quantity = models.DecimalField(_("free quantity"), max_digits=19, decimal_places=4, default=0)
+    quota_prorated = models.BooleanField(
+        _("free quantity prorated"),
+        default=False,
+        db_default=False,
+        help_text=_("In a part of a period only that part of the free quantity is free."),
+    )
+    flat_when_zero = models.BooleanField(
+        _("flat amount also for nothing"),
+        default=False,
+        db_default=False,
+        help_text=_("The flat amount of the first tier is due even if nothing is used."),
+    )
     starts_on = models.DateField(_("first day"), null=True, blank=True)
     ends_before = models.DateField(_("first day no longer covered"), null=True, blank=True)
     agreed_for = models.ForeignKey(
@@ -149,6 +173,18 @@ class Price(models.Model):
                 violation_error_message=_("A package price needs a package size above zero."),
             ),
             models.CheckConstraint(
+                name="price_only_packages_per_tier",
+                condition=Q(model="package") | Q(package_per_tier=False),
+                violation_error_message=_("Only packages are rounded up in each tier."),
+            ),
+            models.CheckConstraint(
+                name="price_commitment_stands_alone",
+                condition=~Q(model="commitment") | Q(minimum=None, cap=None, free_quantity=0),
+                violation_error_message=_(
+                    "A minimum commitment has neither minimum nor maximum nor free quantity of its own."
+                ),
+            ),
+            models.CheckConstraint(
                 name="price_figures_are_numbers",
                 condition=below_infinity("package_size", "minimum", "cap", "free_quantity"),
                 violation_error_message=_("The figures are numbers below 1,000,000,000,000,000."),
@@ -171,6 +207,14 @@ class Tier(models.Model):
     up_to = models.DecimalField(_("up to (inclusive)"), max_digits=19, decimal_places=4, null=True, blank=True)
     unit_price = models.DecimalField(_("unit price"), max_digits=25, decimal_places=UNIT_PRICE_PLACES, default=0)
     flat_amount = models.DecimalField(_("flat amount"), max_digits=19, decimal_places=4, default=0)
+    package_size = models.DecimalField(
+        _("package size"),
+        max_digits=19,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text=_("Priced per started package of so many units; empty: per unit. Graduated and volume prices."),
+    )
 
     visibility = Visibility(through=("price",))
     objects = VisibleQuerySet.as_manager()
@@ -195,6 +239,11 @@ class Tier(models.Model):
                 name="tier_figures_are_numbers",
                 condition=below_infinity("up_to", "unit_price", "flat_amount"),
                 violation_error_message=_("The figures are numbers below 1,000,000,000,000,000."),
+            ),
+            models.CheckConstraint(
+                name="tier_package_holds_something",
+                condition=Q(package_size=None) | Q(package_size__gt=0) & below_infinity("package_size"),
+                violation_error_message=_("A package holds something."),
             ),
             models.CheckConstraint(
                 name="tier_prices_are_not_negative",

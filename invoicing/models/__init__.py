@@ -1,18 +1,23 @@
+from invoicing.models.allowance import Allowance
 from invoicing.models.bill_run import BillRun, Outcome
 from invoicing.models.calendar_feed import CalendarFeed
 from invoicing.models.invoice import Delivery, DocumentFile, Invoice, Line, Section, SectionCopy, VatShare
 from invoicing.models.ledger import JournalEntry, LedgerAccount, OpenItem, Posting, RefundRequest
 from invoicing.models.number_range import NumberRange
 from invoicing.models.statement import CollectiveStatement, StatementDelivery, StatementEntry
+from invoicing.models.tax import BookVat, ExchangeRate, TaxRate, TaxRule
 from invoicing.models.trouble import PrintTrouble
 from invoicing.models.verdict import Verdict
 
 __all__ = [
+    "Allowance",
     "BillRun",
+    "BookVat",
     "CalendarFeed",
     "CollectiveStatement",
     "Delivery",
     "DocumentFile",
+    "ExchangeRate",
     "Invoice",
     "JournalEntry",
     "LedgerAccount",
@@ -27,6 +32,8 @@ __all__ = [
     "SectionCopy",
     "StatementDelivery",
     "StatementEntry",
+    "TaxRate",
+    "TaxRule",
     "VatShare",
     "Verdict",
 ]

@@ -184,6 +184,22 @@ TRIES = [
         ("tier_figures_are_numbers", changed("billing_tier", **{column: "'NaN'"}))
         for column in ("up_to", "unit_price", "flat_amount")
     ),
+    ("price_only_packages_per_tier", changed("billing_price", package_per_tier="true")),
+    ("price_commitment_stands_alone", changed("billing_price", model="'commitment'", minimum="1")),
+    ("price_commitment_stands_alone", changed("billing_price", model="'commitment'", cap="1")),
+    ("price_commitment_stands_alone", changed("billing_price", model="'commitment'", free_quantity="1")),
+    ("tier_package_holds_something", changed("billing_tier", package_size="0")),
+    ("tier_package_holds_something", changed("billing_tier", package_size="'NaN'")),
+    ("grant_to_a_contract_or_an_account", changed("billing_grant", subscription_id="null")),
+    (
+        "grant_to_a_contract_or_an_account",
+        changed("billing_grant", tenant_id="(select min(id) from tenants_tenant)"),
+    ),
+    ("discount_stacks_or_carries", changed("billing_discount", carry_remainder="true")),
+    (
+        "discount_stacks_or_carries",
+        changed("billing_discount", kind="'fixed'", percent="null", amount="1", currency="'EUR'", is_stacked="true"),
+    ),
     ("discount_has_its_value", changed("billing_discount", percent="null")),
     ("discount_has_its_value", changed("billing_discount", percent="100.1")),
     ("discount_has_its_value", changed("billing_discount", percent="0")),

