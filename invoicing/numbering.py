@@ -93,5 +93,5 @@ def report() -> list[Range]:
         )
     )
     for key, document, number, by_key, by, on, reason in cancellations:
-        ranges[key].voids.append(Void(document, number, by_key, by, on, reason))
+        ranges[key].voids.append(Void(document, str(number), by_key, str(by), on, reason))
     return list(ranges.values())
