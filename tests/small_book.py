@@ -22,6 +22,7 @@ from invoicing.models import (
     CollectiveStatement,
     Delivery,
     DocumentFile,
+    ExchangeRate,
     Invoice,
     Section,
     SectionCopy,
@@ -137,6 +138,7 @@ def collect_something(issuer: Issuer, invoice: Invoice, mail: dict[str, Any]) ->
     message.save()
     StatementDelivery.objects.create(statement=statement, recipient="a@example.com", message=message)
     SectionCopy.objects.create(section=Section.objects.filter(invoice__number="RE-2026-00002").earliest("position"))
+    ExchangeRate.objects.create(currency="USD", day=FEBRUARY, rate=Decimal("1.25"), source="EZB")
     CalendarFeed.objects.create(user=User.objects.create_user("kalender"), tenant=invoice.payer, nonce="n")
     Verdict.objects.create(content_hash="0" * 64, rules="none", passed=True)
 

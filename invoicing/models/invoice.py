@@ -9,7 +9,7 @@ from billing.models import Charge
 from invoicing.models.bill_run import BillRun
 from invoicing.models.number_range import Kind, NumberRange
 from invoicing.models.verdict import Verdict
-from tenants.models import File, Issuer, Message, Tenant
+from tenants.models import File, Issuer, Message, Tenant, VatCheck
 from tenants.models.columns import amount, below_infinity, currency_is_a_code, fits_currency
 from tenants.models.issuer import LANGUAGES
 from tenants.models.visibility import Visibility, VisibleQuerySet, customers_of_issuers
@@ -65,6 +65,15 @@ class Invoice(models.Model):
         STANDARD = "S", _("taxed")
         REVERSE_CHARGE = "AE", _("reverse charge")
         OUTSIDE = "O", _("not taxable in Germany")
+        WITHIN_EU = "K", _("intra-community supply")
+        EXPORT = "G", _("export of goods")
+        EXEMPT = "E", _("exempt")
+        ZERO_RATED = "Z", _("zero rated")
+
+    class WaitsFor(models.TextChoices):
+        """What a held draft waits for; then it goes on by itself."""
+
+        VAT_CHECK = "vat_check", _("confirmation of the VAT id")
 
     run = models.ForeignKey(
         BillRun, models.PROTECT, null=True, blank=True, related_name="invoices", verbose_name=_("bill run")
@@ -102,6 +111,9 @@ class Invoice(models.Model):
     gross = amount(_("gross"))
     parties = models.JSONField(
         _("parties"), default=dict, help_text=_("Seller and buyer as they were when the document arose.")
+    )
+    waits_for = models.CharField(
+        _("waits for"), max_length=10, choices=WaitsFor, blank=True, default="", db_default=""
     )
     content_hash = models.CharField(_("hash of the content"), max_length=64)
     chain_hash = models.CharField(_("hash of the chain"), max_length=64, blank=True)
@@ -161,6 +173,11 @@ class Invoice(models.Model):
                 name="invoice_no_vat_without_ground",
                 condition=Q(vat_case="S") | Q(vat=0),
                 violation_error_message=_("Only a taxed document shows VAT (§ 14c UStG)."),
+            ),
+            models.CheckConstraint(
+                name="invoice_waits_while_held",
+                condition=Q(waits_for="") | Q(state="held"),
+                violation_error_message=_("Only a held draft waits for something."),
             ),
             currency_is_a_code("invoice_currency_is_a_code"),
         ]
@@ -275,6 +292,39 @@ class VatShare(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     base = amount(_("net"))
     vat = amount(_("VAT"))
+    rule = models.ForeignKey(  # what it said then stands beside it
+        "invoicing.TaxRule",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("tax rule"),
+    )
+    country = models.CharField(
+        _("country of the VAT"),
+        max_length=2,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Empty: the issuer's own."),
+    )
+    exemption_code = models.CharField(
+        _("exemption reason code"), max_length=30, blank=True, default="", db_default=""
+    )
+    notice = models.CharField(_("notice"), max_length=200, blank=True, default="", db_default="")
+    ledger_role = models.CharField(
+        _("role of the ledger accounts"), max_length=15, blank=True, default="", db_default=""
+    )
+    vat_check = models.ForeignKey(
+        VatCheck,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("VAT id check"),
+    )
 
     visibility = Visibility(through=("invoice",), right="sees_invoices")
     objects = VisibleQuerySet.as_manager()
@@ -285,6 +335,10 @@ class VatShare(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["invoice", "vat_case", "vat_rate"], name="vat_share_once"),
             models.CheckConstraint(name="vat_share_rate_by_case", condition=Q(vat_case="S") | Q(vat_rate=0, vat=0)),
+            models.CheckConstraint(
+                name="vat_share_country_is_a_code", condition=Q(country="") | Q(country__regex=r"^[A-Z]{2}$")
+            ),
+            models.CheckConstraint(name="vat_share_notice_is_a_line", condition=~Q(notice__regex=r"[\t\r\n]")),
             models.CheckConstraint(name="vat_share_amounts_fit", condition=fits_currency("base", "vat")),
         ]
 

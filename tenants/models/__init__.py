@@ -10,7 +10,7 @@ from tenants.models.people import Contact
 from tenants.models.sign_in import Lockout, SecondFactor, SignInLink
 from tenants.models.tenant import LockedTree, Tenant
 from tenants.models.tree_change import TreeChange
-from tenants.models.vat_check import VatCheck
+from tenants.models.vat_check import VatCheck, VatInquiry
 
 __all__ = [
     "Access",
@@ -32,4 +32,5 @@ __all__ = [
     "Tenant",
     "TreeChange",
     "VatCheck",
+    "VatInquiry",
 ]

@@ -22,6 +22,13 @@ class DocumentFormat(models.TextChoices):
 class Issuer(models.Model):
     """A legal entity of ours that sells and invoices; it has its own numbers, tax ids, accounts and run settings."""
 
+    class WithoutConfirmation(models.TextChoices):
+        """What becomes of a document that would show no VAT because of a VAT id which VIES has not confirmed."""
+
+        WAIT = "wait", _("the document waits in review")
+        CHARGE = "charge", _("VAT is charged")
+        ACCEPT = "accept", _("the check digits will do")
+
     reference = models.CharField(_("reference"), max_length=60, unique=True)
     name = models.CharField(_("name"), max_length=200)
     street = models.CharField(_("street"), max_length=200)
@@ -53,6 +60,31 @@ class Issuer(models.Model):
         _("the nightly run issues by itself"),
         default=True,
         help_text=_("If off, the nightly run prepares drafts and waits until a person releases them."),
+    )
+    is_small_business = models.BooleanField(
+        _("small business"), default=False, db_default=False, help_text=_("Shows no VAT (§ 19 UStG).")
+    )
+    uses_oss = models.BooleanField(
+        _("takes part in the One-Stop Shop"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Electronic services to consumers in other member states are taxed there: above 10,000 EUR a year, or by"
+            " choice (§ 3a (5) UStG)."
+        ),
+    )
+    vat_check_max_age_days = models.PositiveSmallIntegerField(
+        _("days a VAT id check holds"),
+        default=90,
+        db_default=90,
+        help_text=_("An older confirmation by VIES is asked for anew before a document without VAT is issued."),
+    )
+    without_confirmation = models.CharField(
+        _("while VIES has not confirmed a VAT id"),
+        max_length=10,
+        choices=WithoutConfirmation,
+        default=WithoutConfirmation.WAIT,
+        db_default=WithoutConfirmation.WAIT,
     )
 
     largest_document = models.DecimalField(
@@ -109,6 +141,11 @@ class Issuer(models.Model):
                 name="issuer_correction_limit_not_negative",
                 condition=Q(correction_limit=None) | Q(correction_limit__gte=0, correction_limit__lt=10**15),
                 violation_error_message=_("The largest correction without approval is not below zero."),
+            ),
+            models.CheckConstraint(
+                name="issuer_vat_check_holds_a_while",
+                condition=Q(vat_check_max_age_days__gt=0),
+                violation_error_message=_("A VAT id check holds for at least a day."),
             ),
             models.CheckConstraint(
                 name="issuer_has_a_tax_identity",

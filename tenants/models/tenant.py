@@ -91,6 +91,11 @@ class Tenant(LockedTree, MPTTModel):
 
     DocumentFormat = DocumentFormat
 
+    class BuysAs(models.TextChoices):
+        BUSINESS = "business", _("business")
+        CONSUMER = "consumer", _("consumer")
+        PUBLIC = "public", _("public body")
+
     reference = models.CharField(_("reference"), max_length=60, unique=True)
     name = models.CharField(_("name"), max_length=200)
     sort_name = sort_key("name")
@@ -123,6 +128,14 @@ class Tenant(LockedTree, MPTTModel):
     vat_id = models.CharField(_("VAT id"), max_length=20, blank=True)
     vat_id_valid = models.BooleanField(
         _("VAT id counts as valid"), default=False, help_text=_("By the latest check; an invalid id counts as none.")
+    )
+    buys_as = models.CharField(
+        _("buys as"),
+        max_length=10,
+        choices=BuysAs,
+        default=BuysAs.BUSINESS,
+        db_default=BuysAs.BUSINESS,
+        help_text=_("Decides about VAT."),
     )
     email = models.EmailField(_("e-mail for invoices"), blank=True)
 

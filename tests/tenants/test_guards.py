@@ -28,6 +28,7 @@ from tenants.models import (
     Tenant,
     TreeChange,
     VatCheck,
+    VatInquiry,
 )
 from tenants.transactions import acting
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, guards_of
@@ -39,6 +40,7 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
     with django_db_blocker.unblock(), committed_small_book(template_database, tmp_path_factory.mktemp("files")) as name:
         tenant = Tenant.objects.get(reference="AUSTRIA")
         VatCheck.objects.create(tenant=tenant, vat_id=tenant.vat_id, method="check_digits", is_valid=True)
+        VatInquiry.objects.create(issuer=Issuer.objects.get(), tenant=tenant, vat_id=tenant.vat_id)
         Contact.objects.create(tenant=tenant, name="Änne")
         batch = ImportBatch.objects.create(kind="tenants", file_name="tenants.csv")
         ImportRow.objects.create(batch=batch, number=2)
@@ -99,6 +101,9 @@ TRIES = [
     ("issuer_currency_is_a_code", "update tenants_issuer set currency = 'eur'"),
     ("issuer_country_is_a_code", "update tenants_issuer set country = 'de'"),
     ("issuer_bounds_above_zero", "update tenants_issuer set largest_document = 0"),
+    ("issuer_vat_check_holds_a_while", "update tenants_issuer set vat_check_max_age_days = 0"),
+    ("vat_inquiry_once_under_way", copy_of("tenants_vatinquiry", "true")),
+    ("vat_inquiry_is_answered_when_done", "update tenants_vatinquiry set state = 'done'"),
     ("issuer_has_a_tax_identity", "update tenants_issuer set vat_id = '', tax_number = ''"),
     ("tree_change_planned_once", copy_of("tenants_treechange", "state = 'planned'")),
     (
@@ -160,7 +165,10 @@ RECORDED = {
     "billing_subscription": ("notes", "x"),
     "billing_tier": ("flat_amount", 7),
     "invoicing_calendarfeed": ("revoked_at", "2026-02-01T12:00:00+00:00"),
+    "invoicing_exchangerate": ("source", "x"),
     "invoicing_ledgeraccount": ("name", "x"),
+    "invoicing_taxrate": ("source", "x"),
+    "invoicing_taxrule": ("name", "x"),
     "tenants_access": ("pays", True),
     "tenants_contact": ("phone", "7"),
     "tenants_issuer": ("phone", "7"),
