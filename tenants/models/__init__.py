@@ -11,6 +11,7 @@ from tenants.models.sign_in import Lockout, SecondFactor, SignInLink
 from tenants.models.tenant import LockedTree, Tenant
 from tenants.models.tree_change import TreeChange
 from tenants.models.vat_check import VatCheck, VatInquiry
+from tenants.models.webhook import WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookMessage
 
 __all__ = [
     "Access",
@@ -33,4 +34,8 @@ __all__ = [
     "TreeChange",
     "VatCheck",
     "VatInquiry",
+    "WebhookAttempt",
+    "WebhookEndpoint",
+    "WebhookEvent",
+    "WebhookMessage",
 ]

@@ -29,6 +29,9 @@ from tenants.models import (
     TreeChange,
     VatCheck,
     VatInquiry,
+    WebhookAttempt,
+    WebhookEndpoint,
+    WebhookMessage,
 )
 from tenants.transactions import acting
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, guards_of
@@ -50,7 +53,22 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
             )
         grant_access(tenant)
         ask_for_approval()
+        tell_by_webhook()
         yield name
+
+
+def tell_by_webhook() -> None:
+    endpoint = WebhookEndpoint.objects.create(
+        issuer=Issuer.objects.get(),
+        url="https://shop.example.com/hook",
+        name="Shop",
+        events=["invoice.paid"],
+        secret="x",
+    )
+    message = WebhookMessage.objects.create(
+        endpoint=endpoint, key="invoice.paid:1", event="invoice.paid", about="RE-1", payload="{}"
+    )
+    WebhookAttempt.objects.create(message=message, at=NOON, milliseconds=12, status=500)
 
 
 def ask_for_approval() -> None:
@@ -91,6 +109,13 @@ TRIES = [
     ("tenants_approval_append_only", "update tenants_approval set gross = 2", FROZEN),
     ("tenants_approval_append_only", "delete from tenants_approval", FROZEN),
     ("tenants_approval_no_truncate", "truncate tenants_approval", NO_RIGHT),
+    ("tenants_webhookattempt_append_only", "update tenants_webhookattempt set status = 200", FROZEN),
+    ("tenants_webhookattempt_append_only", "delete from tenants_webhookattempt", FROZEN),
+    ("tenants_webhookattempt_no_truncate", "truncate tenants_webhookattempt", NO_RIGHT),
+    ("webhook_endpoint_once", copy_of("tenants_webhookendpoint", "true")),
+    ("webhook_endpoint_wants_something", "update tenants_webhookendpoint set events = '{}'"),
+    ("webhook_endpoint_address_is_one", "update tenants_webhookendpoint set url = 'https://user@shop.example.com/'"),
+    ("webhook_message_once_per_event", copy_of("tenants_webhookmessage", "true")),
     ("approval_one_open", copy_of("tenants_approval", "true")),
     (
         "approval_by_another_person",
