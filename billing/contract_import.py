@@ -37,6 +37,8 @@ COLUMNS = (
     Number(name="discount_amount", digits=15, places=4),
     Whole(name="discount_periods", minimum=1, maximum=32767),
     Text(name="po_number", max_length=60),
+    Text(name="invoice_to", max_length=60),
+    Text(name="pay_by", max_length=60),
     Choice(name="interval", choices=tuple(Interval.values)),
     Day(name="billed_before"),
 )
@@ -53,6 +55,7 @@ PRICED = (  # what decides an amount; once a contract is billed, only an amendme
     "interval",
     "billed_before",
 )
+RESPONSIBLE = ("invoice_to", "pay_by")
 OWN_DISCOUNTS = "file:"  # discounts that this import makes and takes away; those given by hand stay
 DISCOUNT_COLUMNS = {"discount_percent", "discount_amount", "discount_periods"}
 ONE_DAY = timedelta(days=1)
@@ -66,6 +69,12 @@ class Account:
     currency: str
     price_class: int | None
     is_closed: bool
+    billing_day: int | None
+    tree: tuple[int, int, int]
+
+    def is_below(self, other: "Account") -> bool:
+        """The other account itself, or one below it."""
+        return self.tree[0] == other.tree[0] and other.tree[1] <= self.tree[1] and self.tree[2] <= other.tree[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class Contract:
 
 def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:
     """What each row would do, from a fixed number of queries for the chunk."""
-    accounts = read_accounts(batch, column(rows, "tenant"))
+    accounts = read_accounts(batch, named_accounts(row.values for row in rows))
     products = {product.reference: product for product in Product.objects.filter(reference__in=column(rows, "product"))}
     contracts = read_contracts(batch, (row.reference for row in rows))
     prices = read_prices(products.values())
@@ -115,6 +124,12 @@ def judge_row(
         refuse("last_day", gettext("lies before the first day"))
     if values.get("discount_periods") and not (values.get("discount_percent") or values.get("discount_amount")):
         refuse("discount_periods", gettext("there is no discount that could last so long"))
+    for name in RESPONSIBLE:
+        named = values.get(name)
+        if named and str(named) not in accounts:
+            refuse(name, gettext("there is no account “%(reference)s”"), reference=named)
+        elif named and account and not account.is_below(accounts[str(named)]):
+            refuse(name, gettext("“%(reference)s” is neither the account nor one above it"), reference=named)
     if contract:
         subscription = contract.subscription
         if subscription.issuer_id != batch.issuer_id:
@@ -161,6 +176,7 @@ def judge_row(
     if stated.get("interval") is None:  # nothing stated: what the contract has
         stated.pop("interval", None)
     stated |= {name: None for name in ("trial_days",) if name in stated and not stated[name]}
+    stated |= {name: None for name in RESPONSIBLE if name in stated and not stated[name]}
     stated |= {name: None for name in DISCOUNT_COLUMNS if name in stated and not stated[name]}
     difference = import_rows.difference(contract.cells, stated)
     if not difference:
@@ -197,15 +213,16 @@ def price_errors(
 def begin(batch: ImportBatch) -> None:
     """Hold the payers of the contracts that will change, so that no run reckons with the old terms meanwhile."""
     references = batch.rows.filter(state=CHANGED).values("reference")
-    changed = Subscription.objects.filter(issuer=batch.issuer, reference__in=references)
-    lock_payers_of(list(changed.order_by().values_list("tenant_id", flat=True).distinct()))
+    changed = Subscription.objects.filter(issuer=batch.issuer, reference__in=references).order_by()
+    named = changed.filter(pay_by__isnull=False).values_list("pay_by_id", flat=True)
+    lock_payers_of(list(changed.values_list("tenant_id", flat=True).union(named)))
 
 
 def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
     """Store the new and the changed contracts of a chunk."""
     assert batch.issuer_id is not None
     values = [row.values for row, _verdict in rows]
-    accounts = read_accounts(batch, column_of(values, "tenant"))
+    accounts = read_accounts(batch, named_accounts(values))
     products = {
         product.reference: product for product in Product.objects.filter(reference__in=column_of(values, "product"))
     }
@@ -225,7 +242,8 @@ def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
             currency=account.currency,
             price_class_id=classes[account.price_class or 0],
         )
-        set_terms(subscription, row.values)
+        set_terms(subscription, {"billing_day": account.billing_day, **row.values})
+        set_responsible(subscription, row.values, accounts)
         item = Item(subscription_id=key)
         set_position(
             item, subscription, row.values, product, price_on(prices, product, account, subscription.starts_on)
@@ -240,6 +258,7 @@ def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
     for row, verdict in rows:
         if verdict.state == CHANGED:
             account, product = accounts[str(row.values["tenant"])], products[str(row.values["product"])]
+            set_responsible(contracts[row.reference].subscription, row.values, accounts)
             change(contracts[row.reference], row, verdict, account, product, prices, discounts)
 
 
@@ -295,6 +314,13 @@ def set_conditions(subscription: Subscription, cells: Mapping[str, Any]) -> None
     for name in ("term_months", "renewal_months", "notice_days"):
         setattr(subscription, name, cells.get(name))
     subscription.po_number = cells.get("po_number") or ""
+
+
+def set_responsible(subscription: Subscription, cells: Mapping[str, Any], accounts: Mapping[str, Account]) -> None:
+    """Who is invoiced and who pays, where the file says so; an empty cell: as the account."""
+    for name in RESPONSIBLE:
+        if name in cells:
+            setattr(subscription, f"{name}_id", accounts[str(cells[name])].key if cells[name] else None)
 
 
 def set_position(
@@ -362,6 +388,11 @@ def column(rows: Iterable[Staged], name: str) -> set[Any]:
     return column_of((row.values for row in rows), name)
 
 
+def named_accounts(values: Iterable[Mapping[str, Any]]) -> set[Any]:
+    """The references of all accounts in some rows."""
+    return {cells[name] for cells in values for name in ("tenant", *RESPONSIBLE) if cells.get(name)}
+
+
 def column_of(values: Iterable[Mapping[str, Any]], name: str) -> set[Any]:
     return {cells[name] for cells in values}
 
@@ -376,6 +407,8 @@ def read_accounts(batch: ImportBatch, references: Iterable[str]) -> dict[str, Ac
             settings[tenant.pk].currency,
             settings[tenant.pk].price_class,
             is_closed=tenant.status == Tenant.Status.CLOSED,
+            billing_day=settings[tenant.pk].billing_day,
+            tree=(tenant.tree_id, tenant.lft, tenant.rght),
         )
         for tenant in tenants
     }
@@ -403,7 +436,7 @@ def price_on(
 
 def read_contracts(batch: ImportBatch, references: Iterable[str]) -> dict[str, Contract]:
     """The stored contracts by reference; where another issuer uses the same one, the batch's own issuer wins."""
-    found = Subscription.objects.filter(reference__in=list(references)).select_related("tenant")
+    found = Subscription.objects.filter(reference__in=list(references)).select_related("tenant", "invoice_to", "pay_by")
     subscriptions = {subscription.pk: subscription for subscription in found}
     items: dict[int, list[Item]] = defaultdict(list)
     for item in (
@@ -472,6 +505,8 @@ def as_cells(subscription: Subscription, item: Item | None, discounts: Iterable[
             else None
         ),
         "po_number": subscription.po_number,
+        "invoice_to": subscription.invoice_to.reference if subscription.invoice_to else None,
+        "pay_by": subscription.pay_by.reference if subscription.pay_by else None,
     }
     for name in ("billing_day", "billed_before", "term_months", "renewal_months", "notice_days"):
         cells[name] = getattr(subscription, name)

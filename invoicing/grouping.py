@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+from django.db import connection
 
 from billing.charging import Contract
 from invoicing import parties
+from invoicing.models import Invoice
 from invoicing.parties import Account, Accounts
 from tenants.models import Issuer, Tenant
 from tenants.responsibility import in_force
@@ -70,3 +73,30 @@ def _named(contract: Contract) -> Iterator[int]:
         yield contract.invoice_to
     if contract.pay_by is not None:
         yield contract.pay_by
+
+
+def misplaced(invoices: Sequence[Invoice]) -> list[Invoice]:
+    """Drafts with lines of which another account is the recipient or the payer by now; one query and the accounts."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select distinct l.invoice_id, s.tenant_id, s.invoice_to_id, s.pay_by_id
+              from invoicing_line l
+              join billing_charge c on c.id = l.charge_id
+              join billing_item i on i.id = c.item_id
+              join billing_subscription s on s.id = i.subscription_id
+             where l.invoice_id = any(%s)
+            """,
+            [[invoice.pk for invoice in invoices]],
+        )
+        rows = cursor.fetchall()
+    facts = parties.read_accounts({key for row in rows for key in row[1:] if key is not None})
+    by_key = {invoice.pk: invoice for invoice in invoices}
+    found: dict[int, Invoice] = {}
+    for key, tenant, invoice_to, pay_by in rows:
+        account, invoice = facts.accounts[tenant], by_key[key]
+        wanted = invoice_to or account.invoice_to_id or account.id
+        recipient = parties.recipient_of(account, facts.accounts[wanted], facts).id
+        if (recipient, pay_by or account.pay_by_id or account.id) != (invoice.recipient_id, invoice.payer_id):
+            found[key] = invoice
+    return list(found.values())

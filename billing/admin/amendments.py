@@ -31,6 +31,7 @@ from billing.kernel.changes import MoneyPolicy, When
 from billing.models import Amendment, Discount, Grant, Pause, Product, Subscription
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin, Screen, is_key
+from tenants.admin.scope import AccountScoped
 from tenants.admin.numbers import NumberField
 from tenants.errors import OperatorError
 from tenants.models import Tenant
@@ -52,6 +53,7 @@ ICONS = {
     Amendment.Kind.CANCELLATION: "event_busy",
     Amendment.Kind.REINSTATEMENT: "restart_alt",
     Amendment.Kind.TRANSFER: "move_item",
+    Amendment.Kind.RESPONSIBILITY: "account_tree",
     Amendment.Kind.WITHDRAWAL: "undo",
 }
 WHENS = {
@@ -164,6 +166,17 @@ class ChangeForm(forms.Form):
             "tenant": AccountField(
                 label=_("account"), help_text=_("Its reference."), widget=UnfoldAdminTextInputWidget
             ),
+            "invoice_to": AccountField(
+                label=_("invoice to"),
+                help_text=_("Reference of the account or of one above it."),
+                widget=UnfoldAdminTextInputWidget,
+            ),
+            "pay_by": AccountField(
+                label=_("paid by"),
+                help_text=_("Reference of the account or of one above it."),
+                widget=UnfoldAdminTextInputWidget,
+            ),
+            "as_account": forms.BooleanField(label=_("again as the account says"), widget=UnfoldBooleanSwitchWidget),
             "reference": forms.CharField(
                 label=_("reference of the new contract"), max_length=60, widget=UnfoldAdminTextInputWidget
             ),
@@ -231,7 +244,8 @@ def amend_view(screen: Screen, request: HttpRequest, object_id: str) -> HttpResp
         raise PermissionDenied
     if not is_key(object_id):
         raise Http404
-    contract = get_object_or_404(Subscription.objects.select_related("tenant", "issuer"), pk=object_id)
+    seen = Subscription.objects.visible_to(request.user)
+    contract = get_object_or_404(seen.select_related("tenant", "issuer"), pk=object_id)
     kind = request.POST.get("kind") or request.GET.get("kind") or Amendment.Kind.QUANTITY
     if kind not in ICONS:
         raise Http404
@@ -329,9 +343,10 @@ def days_of(start: date, end: date) -> str:
 
 
 @admin.register(Amendment)
-class AmendmentAdmin(RecordAdmin):
+class AmendmentAdmin(AccountScoped, RecordAdmin):
     """Every change of every contract, to search through."""
 
+    scope_accounts = ("subscription__tenant",)
     list_display = ["written_at", "contract", "sequence", "sort", "effective_on", "channel", "author", "reason"]
     list_select_related = ["subscription", "author"]
     list_filter = [("kind", ChoicesDropdownFilter), ("channel", ChoicesDropdownFilter)]

@@ -25,6 +25,7 @@ from billing.models import Charge, Grant, Item, PriceClass, Subscription
 from tenants import responsibility
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RowsInline
+from tenants.admin.scope import AccountScoped
 from tenants.admin.sheets import SheetScreen
 from tenants.models import Issuer, Tenant
 
@@ -42,6 +43,8 @@ PRICE_RELEVANT = (
     "billing_starts_with",
     "activated_on",
     "accepted_on",
+    "invoice_to",
+    "pay_by",
 )
 
 
@@ -97,6 +100,18 @@ class ItemFormSet(BaseInlineFormSet):
         taken = self.instance.items.aggregate(last=Max("line"))["last"] or 0
         form.instance.line = taken + 1
         return super().save_new(form, commit)
+
+
+class ContractForm(MasterForm):
+    def clean(self) -> dict[str, Any] | None:
+        """Who is invoiced and who pays is the account or one above it."""
+        cleaned = super().clean()
+        tenant = self.cleaned_data.get("tenant") or (self.instance.tenant if self.instance.tenant_id else None)
+        for name in ("invoice_to", "pay_by"):
+            named = self.cleaned_data.get(name)
+            if named and tenant and not tenant.is_descendant_of(named, include_self=True):
+                self.add_error(name, _("%(account)s is neither the account nor one above it.") % {"account": named})
+        return cleaned
 
 
 class AgreedInline(RowsInline):
@@ -162,7 +177,8 @@ def is_closed(subscription: Subscription | None) -> bool:
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(SheetScreen, MasterAdmin):
+class SubscriptionAdmin(AccountScoped, SheetScreen, MasterAdmin):
+    scope_accounts = ("tenant",)
     sheet = ContractSheet
     change_form_outer_before_template = "invoicing/admin/what_if_link.html"
     import_needs_issuer = True
@@ -172,7 +188,8 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
     search_fields = ["reference__startswith"]
     search_accounts = ("tenant",)
     search_help_text = _("Reference of the contract, or the account")
-    autocomplete_fields = ["tenant"]
+    autocomplete_fields = ["tenant", "invoice_to", "pay_by"]
+    form = ContractForm
     inlines = [ItemInline, GrantInline]
     change_form_outer_after_template = "billing/admin/contract_changes.html"
     fieldsets = [
@@ -194,7 +211,10 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
                 "description": _("Printed on the invoice; charging ends only with the last day."),
             },
         ),
-        (_("On the invoice"), {"fields": ["po_number", "notes"]}),
+        (
+            _("On the invoice"),
+            {"fields": [("invoice_to", "pay_by", "is_invoiced_alone"), "po_number", "notes"]},
+        ),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
@@ -238,7 +258,12 @@ class SubscriptionAdmin(SheetScreen, MasterAdmin):
         if tenant is not None:
             settings = responsibility.effective([tenant], issuers[0])[tenant.pk]
             price_class = PriceClass.objects.filter(number=settings.price_class).first()
-            initial = {"currency": settings.currency, "price_class": price_class and price_class.pk, **initial}
+            initial = {
+                "currency": settings.currency,
+                "price_class": price_class and price_class.pk,
+                "billing_day": settings.billing_day,
+                **initial,
+            }
         return initial
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

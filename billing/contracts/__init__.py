@@ -9,14 +9,15 @@ from billing.contracts.asking import FUNCTIONS as KINDS
 from billing.contracts.discounts import end as end_discount
 from billing.contracts.discounts import grant
 from billing.contracts.ending import cancel, follow_file, reinstate, transfer, withdraw
-from billing.contracts.positions import add, agree_price, change_product, change_quantity, end
+from billing.contracts.positions import add, agree_price, change_product, change_quantity, end, take_price
 from billing.contracts.previewing import MoneyLine, MoneyPreview, preview
 from billing.contracts.renewals import Renewal, Renewed, renew, renew_due
 from billing.contracts.renewals import due as renewals_due
+from billing.contracts.responsibility import assign
 from billing.contracts.resting import activate, align, extend_trial, pause, resume
 from billing.contracts.starting import Position, activation_missing, start
 from billing.contracts.timing import earliest_end, term_of
-from billing.contracts.values import mrr, tcv
+from billing.contracts.values import monthly, mrr, tcv
 from billing.contracts.writing import Author, ChangeRefused, course_of
 from billing.kernel.changes import MoneyPolicy, PausePolicy, When
 
@@ -39,6 +40,7 @@ __all__ = [
     "agree_price",
     "align",
     "asked",
+    "assign",
     "cancel",
     "change_product",
     "change_quantity",
@@ -49,6 +51,7 @@ __all__ = [
     "extend_trial",
     "follow_file",
     "grant",
+    "monthly",
     "mrr",
     "pause",
     "preview",
@@ -58,6 +61,7 @@ __all__ = [
     "renewals_due",
     "resume",
     "start",
+    "take_price",
     "tcv",
     "term_of",
     "transfer",

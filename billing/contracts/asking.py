@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
-from billing.contracts import discounts, ending, positions, renewals, resting
+from billing.contracts import discounts, ending, positions, renewals, responsibility, resting
 from billing.contracts.writing import ChangeRefused
 from billing.kernel.changes import When
 from billing.models import Amendment, Subscription
@@ -32,6 +32,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     Amendment.Kind.CANCELLATION: ending.cancel,
     Amendment.Kind.REINSTATEMENT: ending.reinstate,
     Amendment.Kind.TRANSFER: ending.transfer,
+    Amendment.Kind.RESPONSIBILITY: responsibility.assign,
     Amendment.Kind.WITHDRAWAL: ending.withdraw,
 }
 BY_DAY_ALONE: Final = {

@@ -105,7 +105,13 @@ def reinstate(
         return change.write(Amendment.Kind.REINSTATEMENT, starts_on, data)
 
 
-FINAL = {Amendment.Kind.START, Amendment.Kind.WITHDRAWAL, Amendment.Kind.TRIAL, Amendment.Kind.TRANSFER}
+FINAL = {
+    Amendment.Kind.START,
+    Amendment.Kind.WITHDRAWAL,
+    Amendment.Kind.TRIAL,
+    Amendment.Kind.TRANSFER,
+    Amendment.Kind.RESPONSIBILITY,
+}
 
 
 def withdraw(subscription: Subscription, *, sequence: int, reason: str, by: User | None, channel: str) -> Amendment:
@@ -193,6 +199,7 @@ def _successor(fresh: Subscription, tenant: Tenant, reference: str, effective: d
         renewal_months=fresh.renewal_months,
         notice_days=fresh.notice_days,
         po_number=fresh.po_number,
+        is_invoiced_alone=fresh.is_invoiced_alone,
     )
 
 

@@ -56,6 +56,9 @@ class Command(BaseCommand):
         parser.add_argument("--money", choices=[policy.value for policy in MoneyPolicy])
         parser.add_argument("--override", action="store_true", default=None, help="before the notice is over")
         parser.add_argument("--tenant", metavar="REF", help="account to which the contract is transferred")
+        parser.add_argument("--invoice-to", metavar="REF", help="account that receives the invoices of the contract")
+        parser.add_argument("--pay-by", metavar="REF", help="account that pays for the contract")
+        parser.add_argument("--as-account", action="store_true", default=None, help="as the account says, again")
         parser.add_argument("--reference", metavar="REF", help="of the contract that goes on there")
         parser.add_argument("--sequence", type=int, metavar="N", help="amendment to withdraw")
         parser.add_argument("--through", type=date.fromisoformat, metavar="DAY", help="of the run that is previewed")
@@ -106,7 +109,13 @@ class Command(BaseCommand):
     def values(self, subscription: Subscription, options: dict[str, Any]) -> dict[str, Any]:
         """The options as ``contracts.asked`` takes them: references become records."""
         values = dict(options)
-        for name, model in (("product", Product), ("tenant", Tenant), ("discount", Discount)):
+        for name, model in (
+            ("product", Product),
+            ("tenant", Tenant),
+            ("invoice_to", Tenant),
+            ("pay_by", Tenant),
+            ("discount", Discount),
+        ):
             if values.get(name):
                 values[name] = self.found(model, values[name])
         if values.get("discount"):
