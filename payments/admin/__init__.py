@@ -1,5 +1,5 @@
-"""Screens of dunning."""
+"""Screens of dunning and disputes."""
 
-from payments.admin import dunning
+from payments.admin import disputes, dunning
 
-__all__ = ["dunning"]
+__all__ = ["disputes", "dunning"]

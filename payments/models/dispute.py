@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from invoicing.models import Line
 from tenants.models.visibility import Visibility, VisibleQuerySet
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Dispute(models.Model):
@@ -22,6 +23,9 @@ class Dispute(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
     resolved_on = models.DateField(_("resolved on"), null=True, blank=True)
     resolution = models.CharField(_("resolution"), max_length=200, blank=True)
+
+    visibility = Visibility(through=("line",))
+    objects = VisibleQuerySet.as_manager()
 
     visibility = Visibility(through=("line",))
     objects = VisibleQuerySet.as_manager()

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.models.columns import amount, fits_currency
 from tenants.models.issuer import Issuer
 from tenants.models.visibility import Visibility, VisibleQuerySet
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Approval(models.Model):
@@ -48,6 +49,9 @@ class Approval(models.Model):
     )
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     note = models.TextField(_("note"), null=True, blank=True)
+
+    visibility = Visibility(issuers=("issuer",))
+    objects = VisibleQuerySet.as_manager()
 
     visibility = Visibility(issuers=("issuer",))
     objects = VisibleQuerySet.as_manager()
