@@ -15,7 +15,8 @@ OPERATOR = """
     tenants.add_tenant tenants.change_tenant tenants.add_contact tenants.change_contact tenants.delete_contact
     billing.add_subscription billing.change_subscription billing.add_item billing.change_item billing.delete_item
     billing.add_grant billing.change_grant billing.delete_grant billing.amend_subscription
-    invoicing.start_billrun invoicing.discard_invoice
+    invoicing.start_billrun invoicing.discard_invoice invoicing.cancel_invoice invoicing.credit_invoice
+    invoicing.offset_openitem payments.add_dispute
     payments.start_dunningrun payments.add_dunningblock payments.change_dunningblock payments.delete_dunningblock
 """
 APPROVER = """
@@ -23,6 +24,8 @@ APPROVER = """
     billing.add_price billing.change_price billing.delete_price billing.add_tier billing.change_tier billing.delete_tier
     billing.add_discount billing.change_discount
     invoicing.release_invoice invoicing.issue_invoice invoicing.discard_invoice invoicing.change_ledgeraccount
+    invoicing.cancel_invoice invoicing.credit_invoice invoicing.offset_openitem tenants.decide_approval
+    payments.add_dispute payments.resolve_dispute
     payments.add_dunningpolicy payments.change_dunningpolicy
     payments.add_dunninglevel payments.change_dunninglevel payments.delete_dunninglevel
     tenants.change_issuer

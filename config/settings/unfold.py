@@ -63,6 +63,7 @@ SIDEBAR = [
         "items": [
             listed(_("Bill runs"), "play_circle", "invoicing.billrun"),
             listed(_("Documents"), "receipt_long", "invoicing.invoice"),
+            listed(_("Approvals"), "how_to_reg", "tenants.approval"),
             listed(_("Charges"), "calculate", "billing.charge"),
             listed(_("Messages"), "mail", "tenants.message"),
         ],
@@ -72,6 +73,7 @@ SIDEBAR = [
         "separator": True,
         "items": [
             listed(_("Open items"), "pending_actions", "invoicing.openitem"),
+            listed(_("Wanted refunds"), "currency_exchange", "invoicing.refundrequest"),
             listed(_("Journal"), "menu_book", "invoicing.journalentry"),
             listed(_("Ledger accounts"), "account_balance", "invoicing.ledgeraccount"),
         ],
@@ -91,6 +93,7 @@ SIDEBAR = [
         "items": [
             listed(_("Dunning runs"), "notification_important", "payments.dunningrun"),
             listed(_("Reminder letters"), "drafts", "payments.letter"),
+            listed(_("Disputes"), "gavel", "payments.dispute"),
             listed(_("Dunning blocks"), "block", "payments.dunningblock"),
             listed(_("Dunning policies"), "rule", "payments.dunningpolicy"),
         ],

@@ -23,6 +23,7 @@ from unfold.decorators import display
 
 from billing.explanation import explain
 from invoicing import delivery, pdf, review
+from invoicing.admin import corrections
 from invoicing.models import Delivery, DocumentFile, Invoice, Line, Posting, VatShare
 from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
@@ -248,6 +249,16 @@ class InvoiceAdmin(RecordAdmin):
     def has_discard_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("invoicing.discard_invoice")
 
+    # Corrections
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponseBase:
+        """With the corrections that were made of it, and those the user is offered."""
+        invoice = self.get_object(request, object_id)
+        more = corrections.tools_of(invoice, request.user) if invoice else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "tools": more})
+
     # PDF
 
     def get_urls(self) -> list[Any]:
@@ -257,6 +268,7 @@ class InvoiceAdmin(RecordAdmin):
                 self.admin_site.admin_view(self.pdf_view),
                 name="invoicing_invoice_pdf",
             ),
+            *corrections.correction_urls(self),
             *super().get_urls(),
         ]
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
-from django.http import HttpRequest, HttpResponseBase
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from invoicing.models import JournalEntry, LedgerAccount, NumberRange, OpenItem, Posting
+from invoicing import credit_balance
+from invoicing.models import JournalEntry, LedgerAccount, NumberRange, OpenItem, Posting, RefundRequest
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, RecordAdmin, RecordInline
+from tenants.admin.scope import AccountScoped
+from tenants.models import Issuer, Tenant
 
 
 def with_open_amount(items: QuerySet[OpenItem]) -> QuerySet[OpenItem]:
@@ -65,6 +70,8 @@ class OpenItemAdmin(RecordAdmin):
     ordering = ["due_on", "id"]
     sortable_by = ["due_on"]
     list_before_template = "invoicing/admin/open_sums.html"
+    actions = ["set_off"]
+    change_form_outer_before_template = "invoicing/admin/open_item_tools.html"
     fields = ["document_link", "payer_link", ("due_on", "overdue"), ("amount_shown", "open_shown"), "postings_shown"]
     readonly_fields = ["document_link", "payer_link", "overdue", "amount_shown", "open_shown", "postings_shown"]
 
@@ -80,6 +87,56 @@ class OpenItemAdmin(RecordAdmin):
             if not shown["cl"].paginator.is_capped:
                 shown["sums"] = open_sums(shown["cl"].queryset, timezone.localdate())
         return response
+
+    # Credits
+
+    @admin.action(description=_("Set credits of the payers off"), permissions=["offset"])
+    def set_off(self, request: HttpRequest, queryset: QuerySet[OpenItem]) -> None:
+        """The credits of each payer of the selected items go to what is due first."""
+        pairs = sorted(set(queryset.values_list("invoice__issuer_id", "payer_id")))
+        issuers = Issuer.objects.in_bulk({issuer for issuer, _payer in pairs})
+        payers = Tenant.objects.in_bulk({payer for _issuer, payer in pairs})
+        for issuer, payer in pairs:
+            worked, uses = self.call(
+                request,
+                credit_balance.apply,
+                issuers[issuer],
+                payers[payer],
+                on=timezone.localdate(),
+                by=request.user,
+            )
+            for use in uses if worked else ():
+                text = gettext("%(credit)s: %(amount)s set off against %(claim)s.") % {
+                    "credit": use.credit.document,
+                    "amount": figures.money(use.amount, use.credit.currency),
+                    "claim": use.claim.document,
+                }
+                self.message_user(request, text, messages.SUCCESS)
+
+    def has_offset_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("invoicing.offset_openitem")
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.refund_view)
+        return [path("<int:object_id>/refund/", view, name="invoicing_openitem_refund"), *super().get_urls()]
+
+    def refund_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """Note that the payer wants this credit paid out, or that it does not any more."""
+        if request.method != "POST" or not self.has_offset_permission(request):
+            raise PermissionDenied
+        item = get_object_or_404(self.get_queryset(request), pk=object_id)
+        if "_withdraw" in request.POST:
+            worked, _answer = self.call(request, credit_balance.withdraw_refund, item.pk)
+            text = gettext("The refund is no longer wanted; the credit can be set off again.")
+        else:
+            reason = request.POST.get("refund_reason", "")
+            worked, _answer = self.call(
+                request, credit_balance.want_refund, item.pk, on=timezone.localdate(), reason=reason
+            )
+            text = gettext("The refund is noted; the credit is not set off any more.")
+        if worked:
+            self.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:invoicing_openitem_change", args=[object_id]))
 
     @display(description=_("document"))
     def document(self, item: OpenItem) -> str:
@@ -130,6 +187,35 @@ class OpenItemAdmin(RecordAdmin):
                 "", '<tr><td>{}</td><td><a class="k-link" href="{}">{}</a></td><td class="k-right">{}</td></tr>', rows
             ),
         )
+
+
+@admin.register(RefundRequest)
+class RefundRequestAdmin(RecordAdmin):
+    """Credits that payers want paid out; they are withdrawn on the page of the open item."""
+
+    list_display = ["document", "payer", "wanted_on", "left", "reason"]
+    list_select_related = ["open_item__invoice", "open_item__payer"]
+    search_fields = ["open_item__invoice__number__startswith"]
+    search_accounts = ("open_item__payer",)
+    sortable_by = ()
+    fields = ["document", "payer", "wanted_on", "reason"]
+    readonly_fields = ["document", "payer"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RefundRequest]:
+        return super().get_queryset(request).annotate(open_amount=Sum("open_item__postings__amount"))
+
+    @display(description=_("document"))
+    def document(self, wanted: RefundRequest) -> SafeString:
+        url = reverse("admin:invoicing_openitem_change", args=[wanted.open_item_id])
+        return format_html('<a class="k-link" href="{}">{}</a>', url, wanted.open_item.invoice)
+
+    @display(description=_("payer"))
+    def payer(self, wanted: RefundRequest) -> str:
+        return str(wanted.open_item.payer)
+
+    @display(description=_("credit balance"))
+    def left(self, wanted: Any) -> SafeString:
+        return figures.money_cell(-wanted.open_amount, wanted.open_item.currency)
 
 
 def state_chips(changes: Any) -> list[tuple[str, str, bool]]:

@@ -30,6 +30,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget,
 
 from billing.models import Subscription
 from invoicing import bill_run, issuing, review
+from invoicing.admin import corrections
 from invoicing.admin.documents import STATE_COLOURS, drafts_of, why_parked
 from invoicing.models import BillRun, Invoice, Outcome
 from tenants import transactions
@@ -186,9 +187,14 @@ class BillRunAdmin(RecordAdmin):
         return [
             path("bill/<int:payer>/", wrap(self.bill_payer_view), name="invoicing_billrun_bill_payer"),
             path("<int:object_id>/progress/", wrap(self.progress_view), name="invoicing_billrun_progress"),
+            path("<int:object_id>/cancel/", wrap(self.cancel_view), name="invoicing_billrun_cancel"),
             path("<int:object_id>/<slug:verb>/do/", wrap(self.do_view), name="invoicing_billrun_do"),
             *super().get_urls(),
         ]
+
+    def cancel_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """Cancel all documents of the run."""
+        return corrections.cancel_run_view(self, request, object_id)
 
     # Start
 
