@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Now
@@ -136,6 +137,7 @@ class JournalEntry(models.Model):
                 condition=Q(invoice__isnull=False) & ~Q(kind="transfer"),
             )
         ]
+        indexes = [BrinIndex(fields=["created_at"], name="journal_entry_by_time")]  # rows come in its order
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.invoice or self.pk}"
