@@ -90,7 +90,16 @@ def propose(issuer: int, payers: Sequence[int], *, through: date) -> Proposal:
 
     Raises ``Unbillable`` naming the contract or price that cannot be reckoned.
     """
-    rows, left_out = _set_aside(_read_items(OF_PAYERS, [list(payers), issuer, list(payers), issuer, through]))
+    return _proposed(_read_items(OF_PAYERS, [list(payers), issuer, list(payers), issuer, through]), through)
+
+
+def propose_contracts(subscriptions: Sequence[int], *, through: date) -> Proposal:
+    """As ``propose``, for contracts (their keys) whoever pays for them."""
+    return _proposed(_read_items(OF_CONTRACTS, [list(subscriptions), through]), through)
+
+
+def _proposed(read: list[tuple[Any, ...]], through: date) -> Proposal:
+    rows, left_out = _set_aside(read)
     proposal = Proposal(left_out=left_out)
     if not rows:
         return proposal
@@ -341,7 +350,8 @@ def price_terms(keys: set[int]) -> dict[int, PriceTerms]:
         cursor.execute(
             """
             select p.id, d.reference || '/' || c.number || '/' || p.currency, p.model, p.package_size, p.minimum, p.cap,
-                   p.free_quantity, array_agg(array[t.up_to, t.unit_price, t.flat_amount] order by t.up_to nulls last)
+                   p.free_quantity, p.package_per_tier, p.quota_prorated, p.flat_when_zero,
+                   array_agg(array[t.up_to, t.unit_price, t.flat_amount, t.package_size] order by t.up_to nulls last)
               from billing_price p
               join billing_product d on d.id = p.product_id
               join billing_priceclass c on c.id = p.price_class_id
@@ -351,10 +361,7 @@ def price_terms(keys: set[int]) -> dict[int, PriceTerms]:
             """,
             [list(keys)],
         )
-        return {
-            key: _price(name, model, size, minimum, cap, free, tuple(map(tuple, tiers)))
-            for key, name, model, size, minimum, cap, free, tiers in cursor.fetchall()
-        }
+        return {key: _price(*figures, tuple(map(tuple, tiers))) for key, *figures, tiers in cursor.fetchall()}
 
 
 @lru_cache(maxsize=1024)  # equal rows give the same object, which the kernel's own caches are keyed by
@@ -365,20 +372,26 @@ def _price(
     minimum: Decimal | None,
     cap: Decimal | None,
     free: Decimal,
-    tiers: tuple[tuple[Decimal | None, Decimal | None, Decimal | None], ...],
+    package_per_tier: bool,
+    quota_prorated: bool,
+    flat_when_zero: bool,
+    tiers: tuple[tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None], ...],
 ) -> PriceTerms:
     """A price as the kernel wants it: tiers by their floors. Raises ``Unbillable`` naming the price."""
     if tiers[-1][0] is not None:
         raise Unbillable(_("Price %(price)s: its last tier must be open-ended.") % {"price": name})
-    floors = [Decimal(0), *(up_to for up_to, _unit, _flat in tiers[:-1] if up_to is not None)]
+    floors = [Decimal(0), *(up_to for up_to, *_figures in tiers[:-1] if up_to is not None)]
     try:
         return PriceTerms(
             model=Model(model),
             tiers=tuple(
-                Tier(floor, unit_price or Decimal(0), flat_amount or Decimal(0))
-                for floor, (_up_to, unit_price, flat_amount) in zip(floors, tiers, strict=True)
+                Tier(floor, unit_price or Decimal(0), flat_amount or Decimal(0), package_size)
+                for floor, (_up_to, unit_price, flat_amount, package_size) in zip(floors, tiers, strict=True)
             ),
             package_size=size or Decimal(1),
+            package_per_tier=package_per_tier,
+            flat_when_zero=flat_when_zero,
+            quota_prorated=quota_prorated,
             free_quota=free,
             minimum=minimum,
             cap=cap,
@@ -397,17 +410,28 @@ class Granted:
     sequence: int
     reference: str
     given: continuing.Given
+    is_stacked: bool = False
+    carries: bool = False
 
     @property
     def is_plain(self) -> bool:
-        """Since the contract's first billed period."""
-        return self.given.starts_on is None and self.given.ends_before is None
+        """Since the contract's first billed period, each period by itself."""
+        return self.given.starts_on is None and self.given.ends_before is None and not self.carries
 
     def terms(self, after_periods: int | None = None, periods: int | None = None) -> DiscountTerms:
         """For one item; without arguments as it is counted from the contract's first billed period."""
         if after_periods is None:
             after_periods, periods = self.given.after_periods, self.given.periods
-        return _discount(self.kind, self.value, self.sequence, periods, after_periods, self.reference)
+        return _discount(
+            self.kind,
+            self.value,
+            self.sequence,
+            periods,
+            after_periods,
+            self.reference,
+            stacked=self.is_stacked,
+            carries=self.carries,
+        )
 
 
 def _read_grants(subscriptions: set[int]) -> dict[int, tuple[Granted, ...]]:
@@ -415,28 +439,37 @@ def _read_grants(subscriptions: set[int]) -> dict[int, tuple[Granted, ...]]:
         cursor.execute(
             """
             select g.subscription_id, d.kind, coalesce(d.percent, d.amount), d.sequence, d.reference,
-                   coalesce(g.periods, d.periods), d.after_periods, g.starts_on, g.ends_before
+                   coalesce(g.periods, d.periods), d.after_periods, d.is_stacked, d.carry_remainder,
+                   g.starts_on, g.ends_before
               from billing_grant g join billing_discount d on d.id = g.discount_id
-             where g.subscription_id = any(%s)
+             where g.subscription_id = any(%s) and d.level = 'line'
              order by g.subscription_id, d.sequence, g.id
             """,
             [list(subscriptions)],
         )
         grants: dict[int, tuple[Granted, ...]] = {}
-        for subscription, kind, value, sequence, reference, periods, after, starts_on, ends_before in cursor.fetchall():
+        for subscription, *terms, periods, after, stacked, carries, starts_on, ends_before in cursor.fetchall():
             given = continuing.Given(periods, after, starts_on, ends_before)
-            grants[subscription] = (
-                *grants.get(subscription, ()),
-                Granted(kind, value, sequence, reference, given),
-            )
+            granted = Granted(*terms, given, is_stacked=stacked, carries=carries)
+            grants[subscription] = (*grants.get(subscription, ()), granted)
         return grants
 
 
 @lru_cache(maxsize=1024)
 def _discount(
-    kind: str, value: Decimal, sequence: int, periods: int | None, after_periods: int, reference: str
+    kind: str,
+    value: Decimal,
+    sequence: int,
+    periods: int | None,
+    after_periods: int,
+    reference: str,
+    *,
+    stacked: bool,
+    carries: bool,
 ) -> DiscountTerms:
-    return DiscountTerms(DiscountKind(kind), value, sequence, periods, after_periods, key=reference)
+    return DiscountTerms(
+        DiscountKind(kind), value, sequence, periods, after_periods, stacked, reference, carry_remainder=carries
+    )
 
 
 def _read_booked_days(items: Sequence[int]) -> dict[int, tuple[date, int, int]]:

@@ -28,7 +28,7 @@ from billing.kernel.money import places_of, plain
 from billing.kernel.period import Period, months_after
 from billing.kernel.pricing import PriceTerms, prorated, rate
 from billing.kernel.schedule import Grid, Interval, Unit
-from invoicing import correction, stored
+from invoicing import allowances, correction, stored
 from invoicing.kernel import vat
 from invoicing.kernel.content import chained
 from invoicing.kernel.totals import Share, Totals, totals
@@ -220,13 +220,13 @@ def _document_differences(
         if section_net != nets[position]:
             yield None, (gettext("sum of section %s") % position, section_net, nets[position])
     try:
-        reckoned = by_hand or totals(
-            [(vat.Case(line[7]), line[8], line[9]) for line in document.lines], places_of(currency)
-        )
+        reckoned = by_hand or totals(document.nets(), places_of(currency))
         kept = tuple(Share(vat.Case(case), rate, base, part) for case, rate, base, part, _c in document.shares)
     except (ValueError, ArithmeticError) as error:
         yield None, (gettext("totals"), "", error)
         return
+    for text, stands, replayed in allowances.deviations(document.allowances, places_of(currency)):
+        yield None, (gettext("discount %s") % text, stands, replayed)
     for share in set(kept) ^ set(reckoned.shares):
         figure = gettext("VAT at %s percent") % plain(share.rate)
         yield None, (figure, *_either(share, kept))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
 from django.db import connection
 
 from invoicing.kernel import content
+from invoicing.kernel.vat import Case
 
 CHUNK: Final = 1_000
 Row = tuple[Any, ...]
@@ -34,6 +36,11 @@ SHARES: Final = """
     select invoice_id, vat_case, vat_rate, base, vat, currency from invoicing_vatshare where invoice_id = any(%s)
      order by invoice_id, vat_rate desc, vat_case collate "C"
 """
+ALLOWANCES: Final = """
+    select invoice_id, position, text, percent, vat_case, vat_rate, base, amount, trace, currency
+      from invoicing_allowance
+     where invoice_id = any(%s) order by invoice_id, position
+"""
 
 
 @dataclass(slots=True)
@@ -44,10 +51,18 @@ class Document:
     sections: list[Row] = field(default_factory=list)
     lines: list[Row] = field(default_factory=list)
     shares: list[Row] = field(default_factory=list)
+    allowances: list[Row] = field(default_factory=list)
+
+    def nets(self) -> list[tuple[Case, Decimal, Decimal]]:
+        """Case, rate and net of each line and, taken off, of each allowance. Raises ``ValueError`` for no VAT case."""
+        return [
+            *((Case(line[7]), line[8], line[9]) for line in self.lines),
+            *((Case(lowered[3]), lowered[4], -lowered[6]) for lowered in self.allowances),
+        ]
 
 
 def chunks(keys: Sequence[int] | None = None) -> Iterator[dict[int, Document]]:
-    """All documents, or those of ``keys``, by their keys; four queries for each chunk."""
+    """All documents, or those of ``keys``, by their keys; five queries for each chunk."""
     last, wanted = 0, None if keys is None else list(keys)
     with connection.cursor() as cursor:
         while True:
@@ -56,7 +71,12 @@ def chunks(keys: Sequence[int] | None = None) -> Iterator[dict[int, Document]]:
             if not documents:
                 return
             last = max(documents)
-            for query, part in ((SECTIONS, "sections"), (LINES, "lines"), (SHARES, "shares")):
+            for query, part in (
+                (SECTIONS, "sections"),
+                (LINES, "lines"),
+                (SHARES, "shares"),
+                (ALLOWANCES, "allowances"),
+            ):
                 cursor.execute(query, [list(documents)])
                 for key, *row in cursor.fetchall():
                     getattr(documents[key], part).append(row)
@@ -85,6 +105,7 @@ def content_hash(document: Document) -> str:
         [content.section_text(position, name, net, code) for position, name, net, code, _ in document.sections],
         [_line_text(line) for line in document.lines],
         [content.share_text(case, rate, base, vat) for case, rate, base, vat, _currency in document.shares],
+        [content.allowance_text(*allowance[:-2]) for allowance in document.allowances],
     )
 
 

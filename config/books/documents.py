@@ -54,19 +54,20 @@ def _faults(document: Document, posted: Sequence[Posted], by_hand: Totals | None
     try:
         places = places_of(currency)
         shares = [Share(Case(case), rate, base, part) for case, rate, base, part, _currency in document.shares]
-        reckoned = by_hand or totals([(Case(line[7]), line[8], line[9]) for line in document.lines], places)
+        reckoned = by_hand or totals(document.nets(), places)
     except (ValueError, ArithmeticError):
         yield "totals", _("Its amounts cannot be added up: currency, VAT case or a figure is impossible.")
         return
     if not document.lines:
         yield "totals", _("It has no line.")
     if (reckoned.net, reckoned.vat) != (net, vat):
-        yield "totals", _("Its lines do not add up to its net amount and VAT.")
+        yield "totals", _("Its lines, less its allowances, do not add up to its net amount and VAT.")
     if gross != net + vat:
         yield "totals", _("Net and VAT do not add up to the gross amount.")
     if (kind == "invoice" and gross < 0) or (kind == "credit_note" and gross > 0):
         yield "totals", _("The sign of its amount does not go with its kind.")
-    if any(row[-1] != currency for row in (*document.sections, *document.lines, *document.shares)):
+    parts = (*document.sections, *document.lines, *document.shares, *document.allowances)
+    if any(row[-1] != currency for row in parts):
         yield "totals", _("Parts of it are in another currency.")
     if tuple(shares) != reckoned.shares:
         yield "vat", _("Its VAT shares are not the VAT of its lines, rounded once per category and rate.")

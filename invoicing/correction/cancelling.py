@@ -19,14 +19,14 @@ from invoicing.correction.drafts import (
     refuse_without_reason,
     seal,
 )
-from invoicing.models import Invoice, Line, Section, VatShare
+from invoicing.models import Allowance, Invoice, Line, Section, VatShare
 from invoicing.review import LookAgain
 from tenants.copying import new_keys, table_of
 from tenants.errors import OperatorError
 from tenants.transactions import lock_payers
 
 INVOICES: Final = table_of(Invoice)
-PARTS: Final = (VatShare,)
+PARTS: Final = (VatShare, Allowance)
 OLD_AND_NEW: Final = "join unnest(%s::bigint[], %s::bigint[]) as n(old, new)"
 # Documents that gave back something of a document's lines and stand: by hand, by contract, or by undoing a charge.
 CREDITED_BY: Final = """

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.kernel.money import places_of, rounded
 from billing.models import Charge
-from invoicing.correction import limits
+from invoicing.correction import limits, lowering
 from invoicing.correction.drafts import (
     NotCorrectable,
     copy_negated,
@@ -28,7 +28,7 @@ from invoicing.correction.drafts import (
 from invoicing.kernel import credits
 from invoicing.kernel.totals import Share, Totals, total_of, vat_of
 from invoicing.kernel.vat import Case
-from invoicing.models import Invoice, Line, Section, VatShare
+from invoicing.models import Allowance, Invoice, Line, Section, VatShare
 from invoicing.review import LookAgain
 from tenants.copying import new_keys, table_of
 from tenants.transactions import lock_payers
@@ -285,6 +285,8 @@ def _earlier(original: Invoice, before: int | None = None) -> dict[tuple[str, De
     )
     for case, rate, net in by_contract.values_list("corrects__line__vat_case", "corrects__line__vat_rate", "net"):
         found[case, rate].append(credits.Credit(-net, ZERO, -net, vat_of(-net, rate, places)))
+    for (case, rate), lowered in lowering.by_contract(original, then).items():
+        found[case, rate].append(credits.Credit(ZERO, lowered, -lowered, -vat_of(lowered, rate, places)))
     return found
 
 
@@ -357,6 +359,10 @@ def _write(original: Invoice, key: int, parts: Sequence[Part], total: Totals, *,
             for share in total.shares
         ]
     )
+    given: dict[tuple[str, Decimal], Decimal] = defaultdict(lambda: ZERO)
+    for part in parts:
+        given[part.line.case, part.line.rate] += part.net
+    Allowance.objects.bulk_create(lowering.shares(original, key, given, total))
 
 
 def _with_days(parts: Sequence[Part]) -> list[tuple[Part, tuple[date, date]]]:

@@ -19,7 +19,8 @@ class DocumentDiscount:
     """A percentage, or an amount of which ``used`` has been taken by earlier documents.
 
     What a document cannot use of an amount lapses, unless it is carried. ``applies_to`` names the bases by their place;
-    ``None``: all. Inside one ``sequence`` percentages come before amounts.
+    ``None``: all. Inside one ``sequence`` percentages come before amounts. Percentages that follow one another on the
+    same bases and are ``stacked`` add up, others are taken from what the one before has left.
     """
 
     kind: DiscountKind
@@ -29,6 +30,7 @@ class DocumentDiscount:
     carry_remainder: bool = False
     applies_to: Collection[int] | None = None
     key: str = ""
+    stacked: bool = False
 
     @property
     def left(self) -> Decimal:
@@ -56,8 +58,12 @@ def allowances(bases: Sequence[Decimal], discounts: Sequence[DocumentDiscount], 
     Each is rounded once, on the document, and shared out by largest remainder, so that the shares add up to it and no
     base falls below nothing. A base below nothing is no ground for a discount and gets no share.
     """
-    found = []
+    found: list[Allowance] = []
     left = list(bases)
+    stack, stacked_on = (
+        ZERO,
+        None,
+    )  # the ground of the percentages that are added up, and the bases these are taken from
     for discount in sorted(discounts, key=lambda d: (d.sequence, d.kind is DiscountKind.FIXED)):
         weights = [
             max(ZERO, base) if discount.applies_to is None or place in discount.applies_to else ZERO
@@ -65,8 +71,12 @@ def allowances(bases: Sequence[Decimal], discounts: Sequence[DocumentDiscount], 
         ]
         with exact():
             ground = sum(weights, ZERO)
+            where = discount.applies_to if discount.applies_to is None else frozenset(discount.applies_to)
+            follows = bool(found) and found[-1].discount.stacked and discount.stacked and where == stacked_on
+            if not follows:
+                stack, stacked_on = ground, where
             if discount.kind is DiscountKind.PERCENT:
-                amount = rounded((ground * discount.value).scaleb(-2), places)
+                amount = min(ground, rounded((stack * discount.value).scaleb(-2), places))
                 after = discount
             else:
                 amount = rounded(min(ground, discount.left), places)

@@ -38,8 +38,34 @@ def line_text(
     )
 
 
-def share_text(vat_case: str, vat_rate: Decimal, base: Decimal, vat: Decimal) -> str:
-    return f"vat\t{vat_case}\t{vat_rate:.3f}\t{base:.4f}\t{vat:.4f}"
+def share_text(
+    vat_case: str,
+    vat_rate: Decimal,
+    base: Decimal,
+    vat: Decimal,
+    country: str = "",
+    exemption_code: str = "",
+    notice: str = "",
+) -> str:
+    """One VAT share; what came after version 1 is written where it says something."""
+    text = f"vat\t{vat_case}\t{vat_rate:.3f}\t{base:.4f}\t{vat:.4f}"
+    for word, value in (("country", country), ("code", exemption_code), ("notice", notice)):
+        if value:
+            text += f"\t{word}\t{value}"
+    return text
+
+
+def book_vat_text(currency: str, net: Decimal, vat: Decimal, rate: Decimal, rate_on: date, source: str) -> str:
+    """VAT in the issuer's currency, which documents in others have since it is kept with them."""
+    return f"book\t{currency}\t{net:.4f}\t{vat:.4f}\t{rate:.8f}\t{rate_on}\t{source}"
+
+
+def allowance_text(
+    position: int, text: str, percent: Decimal | None, vat_case: str, vat_rate: Decimal, base: Decimal, amount: Decimal
+) -> str:
+    """What a discount takes off the document; later than version 1, and written only where there is one."""
+    share = "" if percent is None else f"{percent:.4f}"
+    return f"allowance\t{position}\t{text}\t{share}\t{vat_case}\t{vat_rate:.3f}\t{base:.4f}\t{amount:.4f}"
 
 
 def section_text(position: int, name: str, net: Decimal, project_code: str = "") -> str:
@@ -69,9 +95,13 @@ def head_text(
     )
 
 
-def content_hash(head: str, sections: Iterable[str], lines: Iterable[str], shares: Iterable[str]) -> str:
-    """SHA-256 over head, sections, lines and VAT shares, each in the order of their positions (shares: as printed)."""
-    return sha256("\n".join([head, *sections, *lines, *shares]).encode()).hexdigest()
+def content_hash(
+    head: str, sections: Iterable[str], lines: Iterable[str], shares: Iterable[str], allowances: Iterable[str] = ()
+) -> str:
+    """SHA-256 over head, sections, lines, VAT shares and allowances, each in the order of their positions (shares: as
+    printed).
+    """
+    return sha256("\n".join([head, *sections, *lines, *shares, *allowances]).encode()).hexdigest()
 
 
 def chained(previous: str, number: str, content: str) -> str:
