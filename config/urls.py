@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from billing.admin import metrics
 from config import cockpit, tree_pages
-from invoicing.admin import audit, coverage, what_if
+from invoicing.admin import audit, calendar, coverage, what_if
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
@@ -20,6 +20,9 @@ urlpatterns = [
         admin.site.admin_view(tree_pages.restructure),
         name="restructure",
     ),
+    path("admin/accounts/<int:key>/calendar/", admin.site.admin_view(calendar.page), name="account_calendar"),
+    path("admin/accounts/<int:key>/calendar/link/", admin.site.admin_view(calendar.link), name="account_calendar_link"),
+    path("calendar/<str:token>.ics", calendar.feed, name="calendar_feed"),
     path("admin/accounts/<int:key>/", admin.site.admin_view(cockpit.account), name="account"),
     path("admin/contracts/<int:key>/what-if/", admin.site.admin_view(what_if.contract), name="what_if_contract"),
     path("admin/prices/<int:key>/what-if/", admin.site.admin_view(what_if.price), name="what_if_price"),

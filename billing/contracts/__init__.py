@@ -9,6 +9,7 @@ from billing.contracts.asking import FUNCTIONS as KINDS
 from billing.contracts.discounts import end as end_discount
 from billing.contracts.discounts import grant
 from billing.contracts.ending import cancel, follow_file, reinstate, transfer, withdraw
+from billing.contracts.joining import align_all, coterm
 from billing.contracts.positions import add, agree_price, change_product, change_quantity, end, take_price
 from billing.contracts.previewing import MoneyLine, MoneyPreview, preview
 from billing.contracts.renewals import Renewal, Renewed, renew, renew_due
@@ -39,11 +40,13 @@ __all__ = [
     "add",
     "agree_price",
     "align",
+    "align_all",
     "asked",
     "assign",
     "cancel",
     "change_product",
     "change_quantity",
+    "coterm",
     "course_of",
     "earliest_end",
     "end",

@@ -111,6 +111,7 @@ FINAL = {
     Amendment.Kind.TRIAL,
     Amendment.Kind.TRANSFER,
     Amendment.Kind.RESPONSIBILITY,
+    Amendment.Kind.COTERM,
 }
 
 

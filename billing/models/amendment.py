@@ -32,6 +32,7 @@ class Amendment(models.Model):
         TRIAL = "trial", _("longer trial")
         ACTIVATION = "activation", _("start of billing")
         ALIGNMENT = "alignment", _("other billing day")
+        COTERM = "coterm", _("common day of renewal")
         RENEWAL = "renewal", _("renewal")
         CANCELLATION = "cancellation", _("cancellation of the contract")
         REINSTATEMENT = "reinstatement", _("continuation")

@@ -407,7 +407,7 @@ RULES: Final = (
         f"""
         select {NAMED_DOCUMENT}, lower(d.recipient) as recipient, count(*)
           from invoicing_delivery d join invoicing_invoice i on i.id = d.invoice_id
-         group by i.id, d.channel, lower(d.recipient) having count(*) > 1 or i.state <> 'issued'
+         group by i.id, d.channel, d.section_id, lower(d.recipient) having count(*) > 1 or i.state <> 'issued'
         """,
     ),
     Rule(
@@ -419,7 +419,27 @@ RULES: Final = (
           from invoicing_delivery d join invoicing_invoice i on i.id = d.invoice_id
           join tenants_message m on m.id = d.message_id
          where lower(m.recipient) <> lower(d.recipient)
-            or not exists (select from invoicing_documentfile f where f.invoice_id = i.id and f.file_id = m.file_id)
+            or d.section_id is null
+               and not exists (select from invoicing_documentfile f
+                                where f.invoice_id = i.id and f.file_id = m.file_id)
+            or d.section_id is not null
+               and not exists (select from invoicing_sectioncopy c join invoicing_section s on s.id = c.section_id
+                                where s.id = d.section_id and s.invoice_id = i.id and c.file_id = m.file_id)
+        """,
+    ),
+    Rule(
+        "collected once",
+        _("collective statement %(key)s"),
+        _("Its total is not the sum of its documents, or one of them is another payer's, issuer's or currency's."),
+        """
+        select s.reference as key
+          from invoicing_collectivestatement s
+          left join invoicing_statemententry e on e.statement_id = s.id
+          left join invoicing_invoice i on i.id = e.invoice_id
+         group by s.id
+        having s.total is distinct from sum(e.amount)
+            or bool_or((i.payer_id, i.issuer_id, i.currency, i.gross, i.state, i.issued_on)
+                       is distinct from (s.payer_id, s.issuer_id, s.currency, e.amount, 'issued', s.issued_on))
         """,
     ),
     Rule(

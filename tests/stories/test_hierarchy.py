@@ -10,8 +10,9 @@ import pytest
 from pypdf import PdfReader
 
 from billing import contracts
+from billing.models import Subscription
 from config import books
-from invoicing import delivery, issuing, pdf, review, section_copies, sections, statements
+from invoicing import calendar, delivery, issuing, pdf, review, section_copies, sections, statements
 from invoicing.models import CollectiveStatement, Delivery, Invoice, Section, SectionCopy, StatementDelivery
 from tenants.copying import new_keys
 from tenants.models import Contact, Issuer, Message, Tenant
@@ -393,3 +394,83 @@ def test_d17_fifty_end_customers_on_one_invoice(issuer):
     first = Section.objects.get(tenant__reference="END00")
     assert (parts[first.pk].net, parts[first.pk].vat) == (Decimal("0.37"), Decimal("0.07"))
     assert sound()
+
+
+def test_d10_three_contracts_align_to_the_first_with_one_stub_each(issuer):
+    """Afterwards one consolidated invoice appears per month (e2: 1,000.00 a month from the 17th to the 1st)."""
+    group = make_tenant(reference="GROUP")
+    found = []
+    for reference, day in [("A", 5), ("B", 17), ("C", 20)]:
+        team = below(group, reference, invoice_to=group, pay_by=group)
+        fields = {"starts_on": date(2026, 1, day), "billing_day": day, "reference": f"V-{reference}"}
+        found.append(make_contract(issuer, team, price=make_price((None, "310.00", "0")), **fields))
+    bill(issuer, date(2026, 1, 31))
+    aligned = contracts.align_all(
+        found, billing_day=1, on=date(2026, 1, 31), reason="ein Termin", by=None, channel="command"
+    )
+    assert [one.effective_on for one in aligned] == [date(2026, 2, 5), date(2026, 2, 17), date(2026, 2, 20)]
+    for day in (date(2026, 2, 28), MARCH, date(2026, 4, 1), date(2026, 5, 1)):
+        bill(issuer, day)
+    stubs = Invoice.objects.get(issued_on=date(2026, 2, 28))
+    assert list(stubs.lines.order_by("position").values_list("starts_on", "ends_before", "net")) == [
+        (date(2026, 2, 5), MARCH, Decimal("265.71")),
+        (date(2026, 2, 17), MARCH, Decimal("132.86")),
+        (date(2026, 2, 20), MARCH, Decimal("99.64")),
+    ]
+    monthly = Invoice.objects.filter(issued_on__gte=MARCH).order_by("issued_on")
+    assert list(monthly.values_list("issued_on", "net")) == [
+        (day, Decimal("930.00")) for day in (MARCH, date(2026, 4, 1), date(2026, 5, 1))
+    ]
+    assert all(invoice.sections.count() == 3 for invoice in monthly)
+    assert sound()
+
+
+def test_d10_coterming_renews_all_on_one_day(issuer):
+    group = make_tenant(reference="GROUP")
+    found = []
+    for reference, months in [("A", 12), ("B", 24)]:
+        team = below(group, reference, invoice_to=group, pay_by=group)
+        found.append(
+            make_contract(issuer, team, term_months=months, renewal_months=12, notice_days=30, starts_on=FEBRUARY)
+        )
+    contracts.coterm(found, renews_on=date(2026, 12, 1), reason="ein Termin", by=None, channel="command")
+    for contract in Subscription.objects.all():
+        term = contracts.term_of(contract, date(2026, 6, 1))
+        assert (term.renews_on, term.notice_by) == (date(2026, 12, 1), date(2026, 10, 31))
+        assert contracts.term_of(contract, date(2026, 12, 1)).renews_on == date(2027, 12, 1)
+    assert sound()
+
+
+def test_d11_one_calendar_for_the_whole_customer(issuer):
+    group = make_tenant(reference="GROUP")
+    price = make_price()
+    team = below(group, "TEAM", invoice_to=group, pay_by=group)
+    own = below(group, "OWN")
+    make_contract(issuer, group, price=price, reference="V-GROUP")
+    make_contract(issuer, team, price=price, reference="V-TEAM", quantity=Decimal(2))
+    make_contract(
+        issuer,
+        own,
+        price=price,
+        reference="V-OWN",
+        billing_day=15,
+        starts_on=date(2026, 2, 15),
+        term_months=2,
+        renewal_months=2,
+        notice_days=10,
+    )
+    make_contract(issuer, make_tenant(reference="SIBLING"), price=price)
+    entries = calendar.coming(group, on=FEBRUARY, through=date(2026, 4, 15))
+    told = [(f"{e.day:%d.%m.}", e.kind.value, e.recipient, " ".join(e.contracts), e.net) for e in entries]
+    assert told == [
+        ("01.02.", "invoice", "GROUP", "V-GROUP V-TEAM", Decimal("300.00")),
+        ("15.02.", "invoice", "OWN", "V-OWN", Decimal("100.00")),
+        ("01.03.", "invoice", "GROUP", "V-GROUP V-TEAM", Decimal("300.00")),
+        ("15.03.", "invoice", "OWN", "V-OWN", Decimal("100.00")),
+        ("01.04.", "invoice", "GROUP", "V-GROUP V-TEAM", Decimal("300.00")),
+        ("04.04.", "notice", "OWN", "V-OWN", None),
+        ("15.04.", "invoice", "OWN", "V-OWN", Decimal("100.00")),
+        ("15.04.", "renewal", "OWN", "V-OWN", None),
+    ]
+    bill(issuer, FEBRUARY)
+    assert calendar.coming(group, on=date(2026, 2, 2), through=date(2026, 2, 14)) == []
