@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing import continuing
 from billing.kernel.charges import Booked, Due, ItemTerms, Kind, Proration, due_after, due_less_booked, is_settled
+from billing.kernel.commitment import CommitmentTerms, true_ups_charged
 from billing.kernel.discounts import DiscountKind, DiscountTerms
 from billing.kernel.money import places_of
 from billing.kernel.period import Period
@@ -67,6 +68,10 @@ class Position:
     product: int
     interval: str
 
+    @property
+    def is_commitment(self) -> bool:
+        return self.terms.price.model is Model.COMMITMENT
+
 
 @dataclass(slots=True)
 class Proposed:
@@ -103,7 +108,7 @@ def _proposed(read: list[tuple[Any, ...]], through: date) -> Proposal:
     proposal = Proposal(left_out=left_out)
     if not rows:
         return proposal
-    positions = _positions(rows, through)
+    positions, commitments = _apart(_positions(rows, through))
     summary = _read_booked_days([position.terms.key for position in positions])
     unsettled: list[Position] = []
     for position in positions:
@@ -112,11 +117,49 @@ def _proposed(read: list[tuple[Any, ...]], through: date) -> Proposal:
             unsettled.append(position)
         else:
             proposal.charges += [Proposed(position, due) for due in due_after(position.terms, booked_before, through)]
-    booked = _read_booked([position.terms.key for position in unsettled])
+    held = {position.contract.key for position in commitments}
+    counted = [position for position in positions if position.contract.key in held]
+    booked = _read_booked([position.terms.key for position in (*unsettled, *counted, *commitments)])
     for position in unsettled:
         due = due_less_booked(position.terms, booked.get(position.terms.key, ()), through)
         proposal.charges += [Proposed(position, one) for one in due]
+    if commitments:
+        proposal.charges += _true_ups(commitments, _charged(counted, booked, proposal.charges), booked, through)
     return proposal
+
+
+def _apart(positions: list[Position]) -> tuple[list[Position], list[Position]]:
+    """Positions that are charged by themselves, and minimum commitments, which look at what those are charged."""
+    commitments = [position for position in positions if position.is_commitment]
+    return [position for position in positions if not position.is_commitment] if commitments else positions, commitments
+
+
+def _charged(
+    positions: Sequence[Position], booked: Mapping[int, Sequence[Booked]], proposed: Sequence[Proposed]
+) -> dict[int, list[tuple[date, Decimal]]]:
+    """By contract: first day and net of all that stands once ``proposed`` is booked, too."""
+    charged: dict[int, list[tuple[date, Decimal]]] = defaultdict(list)
+    for position in positions:
+        for one in booked.get(position.terms.key, ()):
+            charged[position.contract.key].append((one.period.start, one.net))
+    for charge in proposed:
+        charged[charge.position.contract.key].append((charge.due.period.start, charge.due.net))
+    return charged
+
+
+def _true_ups(
+    commitments: Sequence[Position],
+    charged: Mapping[int, Sequence[tuple[date, Decimal]]],
+    booked: Mapping[int, Sequence[Booked]],
+    through: date,
+) -> Iterator[Proposed]:
+    for position in commitments:
+        terms = position.terms
+        amount = terms.price.tiers[0].flat_amount * terms.quantity
+        commitment = CommitmentTerms(terms.key, terms.places, terms.schedule, amount, terms.proration)
+        standing = booked.get(terms.key, ())
+        for due in true_ups_charged(commitment, charged.get(position.contract.key, ()), standing, through):
+            yield Proposed(position, replace(due, quantity=terms.quantity))
 
 
 def positions_of(subscriptions: Sequence[int], *, through: date = date.min) -> list[Position]:
@@ -261,7 +304,7 @@ def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]
                 grid=grid,
                 starts_on=starts_on,
                 ends_before=ends_before,
-                timing=Timing(timing),
+                timing=Timing.ARREARS if prices[price].model is Model.COMMITMENT else Timing(timing),
                 paid_from=paid_from,
                 billed_before=billed_before,
             )
@@ -273,7 +316,7 @@ def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]
             key, places_of(contract.currency), schedule, prices[price], quantity, (), Proration(proration)
         )
         positions.append(Position(contract, terms, product, interval))
-        if contract.key in grants:
+        if contract.key in grants and not positions[-1].is_commitment:
             continued[contract.key].append((positions[-1], line, periods_before))
     if not continued:
         return positions

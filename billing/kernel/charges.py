@@ -170,6 +170,30 @@ def is_settled(terms: ItemTerms, booked_before: date | None, booked_days: int) -
     return schedule.grid.boundary(schedule.grid.index(booked_before)) == booked_before
 
 
+def parted(terms: ItemTerms, due: Due, cuts: Sequence[date]) -> list[Due]:
+    """A fee that is to be booked in parts, which begin on the days ``cuts`` inside it and add up to it.
+
+    The parts are what would have been charged had the days been due one part after the other. What is charged once,
+    or whole however few its days are, stays whole.
+    """
+    if due.kind is not Kind.FEE or terms.schedule.once or terms.proration is Proration.NONE or "exact" not in due.trace:
+        return [due]
+    days = [due.period.start, *(day for day in cuts if due.period.start < day < due.period.end), due.period.end]
+    booked = Decimal(due.trace.get("booked", ZERO))
+    start = date.fromisoformat(due.trace["days"][0]) if "days" in due.trace else due.nominal.start
+    if start == due.period.end or len(days) == 2:
+        return [due]
+    parts = []
+    for first, following in zip(days, days[1:], strict=False):
+        assessed = _assess(terms, due.ordinal, due.nominal, Period(start, following))
+        net, trace = assessed.less(booked, terms.places)
+        parts.append(
+            Due(due.item, due.kind, Period(first, following), due.nominal, due.ordinal, due.quantity, net, trace)
+        )
+        booked += net
+    return parts
+
+
 def _by_fee(booked: Iterable[Booked]) -> dict[Key, list[Booked]]:
     fees = {fee.key for fee in booked if fee.kind is Kind.FEE}
     credits: dict[Key, list[Booked]] = defaultdict(list)
@@ -205,7 +229,7 @@ def _reconciled(
         seen = schedule.is_due(fee.period, through)
         for credit in credits.get(fee.key, ()):
             if seen and credit.period & inside:
-                yield _reversal(terms, credit, ordinal, nominal)
+                yield reversal(terms, credit, ordinal, nominal)
             else:
                 left += credit.net
                 given.append(credit.period)
@@ -213,7 +237,7 @@ def _reconciled(
         if seen and (unused := [part for whole in kept for part in whole - inside]):
             used = [part & inside for part in kept if part & inside]
             if not used and not credits.get(fee.key):
-                yield _reversal(terms, fee, ordinal, nominal)
+                yield reversal(terms, fee, ordinal, nominal)
                 continue
             assessed, booked = _NOTHING, left
             if used:
@@ -223,7 +247,7 @@ def _reconciled(
                 assessed = _assess(terms, ordinal, nominal, Period(start, used[-1].end))
                 if assessed.net > booked and not given and terms.proration not in _PARTS_ADD_UP:
                     # fewer days of a period of which an earlier fee is gone: they are charged anew
-                    yield _reversal(terms, fee, ordinal, nominal)
+                    yield reversal(terms, fee, ordinal, nominal)
                     continue
             yield from _credits(terms, fee, unused, assessed, booked, ordinal, nominal)
             left += assessed.net - booked
@@ -258,7 +282,7 @@ def _reconciled_once(
             kept = fee.period.without(credit.period for credit in given)
             yield from _credits(terms, fee, kept, _NOTHING, left, 1, fee.period)
         else:
-            yield _reversal(terms, fee, 1, fee.period)
+            yield reversal(terms, fee, 1, fee.period)
 
 
 def _credits(
@@ -287,10 +311,16 @@ def _credits(
         yield Due(terms.key, Kind.CREDIT, part, nominal, ordinal, terms.quantity, share, trace, corrects=fee.key)
 
 
-def _reversal(terms: ItemTerms, charge: Booked, ordinal: int, nominal: Period) -> Due:
+def reversal(terms: ItemTerms, charge: Booked, ordinal: int, nominal: Period) -> Due:
+    """What undoes a charge whole."""
+    return undone(terms.key, charge, ordinal, nominal, terms.quantity, terms.places)
+
+
+def undone(item: Key, charge: Booked, ordinal: int, nominal: Period, quantity: Decimal, places: int) -> Due:
+    """What undoes a charge of ``item`` whole."""
     kind = Kind.CREDIT if charge.kind is Kind.FEE else Kind.FEE
-    net, trace = _NOTHING.less(charge.net, terms.places)
-    return Due(terms.key, kind, charge.period, nominal, ordinal, terms.quantity, net, trace, reverses=charge.key)
+    net, trace = _NOTHING.less(charge.net, places)
+    return Due(item, kind, charge.period, nominal, ordinal, quantity, net, trace, reverses=charge.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """A minimum commitment of a contract: what is missing to it in a period is charged at the period's end."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from billing.kernel.charges import Key, Proration, Trace, share_of
+from billing.kernel.charges import Booked, Due, Key, Kind, Proration, Trace, share_of, undone
 from billing.kernel.money import plain, rounded
 from billing.kernel.period import Period
-from billing.kernel.schedule import Schedule, due_periods
+from billing.kernel.schedule import Schedule, Timing, due_periods
 
 ZERO = Decimal(0)
 
@@ -93,3 +93,34 @@ def true_ups_due(
             trace = wanted.trace if not stands else {**wanted.trace, "booked": plain(stands), "net": plain(net)}
             found.append(TrueUpDue(terms.key, inside, nominal, net, trace))
     return found
+
+
+def true_ups_charged(
+    terms: CommitmentTerms,
+    charged: Iterable[tuple[date, Decimal]],
+    booked: Iterable[Booked],
+    through: date,
+) -> Iterator[Due]:
+    """As ``true_ups_due``, as charges of an item: each period that is over has one fee, of nothing if nothing is missing.
+
+    ``booked`` are the item's standing charges. A fee that what came in late makes wrong, or of days that the commitment
+    no longer has, is undone whole and, as far as it is still due, charged anew. Once the result is booked, the same run
+    finds nothing.
+    """
+    charges = list(charged)
+    standing = {fee.period: fee for fee in booked if fee.kind is Kind.FEE}
+    schedule = replace(terms.schedule, timing=Timing.ARREARS)
+    one = Decimal(1)
+    for n, nominal, inside in due_periods(schedule, through=through):
+        share = share_of(inside, nominal, terms.proration, schedule.grid)
+        wanted = true_up(terms.amount, share, (net for day, net in charges if day in inside), terms.places)
+        stands = standing.pop(inside, None)
+        if stands is not None and stands.net == wanted.missing:
+            continue
+        ordinal = schedule.ordinal(n)
+        if stands is not None:
+            yield undone(terms.key, stands, ordinal, nominal, one, terms.places)
+        yield Due(terms.key, Kind.FEE, inside, nominal, ordinal, one, wanted.missing, wanted.trace)
+    for period, fee in sorted(standing.items()):
+        if period.end <= through:
+            yield undone(terms.key, fee, 1, period, one, terms.places)

@@ -23,6 +23,7 @@ class Model(StrEnum):
     STAIRSTEP = "stairstep"  # the flat amount of the tier reached, once
     PACKAGE = "package"  # each started package; in tiers, if there are several, filled from the bottom
     PERCENTAGE = "percentage"  # the quantity is a value, and the unit price so many percent of it, graduated
+    COMMITMENT = "commitment"  # costs nothing by itself: see billing.kernel.commitment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class PriceTerms:
         floors = [tier.floor for tier in self.tiers]
         if not floors or floors[0] != 0 or any(lower >= upper for lower, upper in pairwise(floors)):
             raise ValueError("the tiers of a price rise from 0")
-        if len(floors) > 1 and self.model in (Model.FLAT, Model.PER_UNIT):
+        if len(floors) > 1 and self.model in (Model.FLAT, Model.PER_UNIT, Model.COMMITMENT):
             raise ValueError(f"a {self.model} price has no tiers")
         if self.package_size <= 0 or self.free_quota < 0:
             raise ValueError("a package holds something, and a free quota is not negative")
@@ -233,6 +234,8 @@ def quota_left(quota: Decimal, quantity: Decimal, used_before: Decimal = NONE) -
 
 def _slices(price: PriceTerms, units: Decimal) -> Iterator[PricedSlice]:
     first = price.tiers[0]
+    if price.model is Model.COMMITMENT:
+        return
     if price.model is Model.FLAT:
         yield _slice(Decimal(1), first.flat_amount, NONE)
     elif not units:

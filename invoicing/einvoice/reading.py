@@ -79,7 +79,9 @@ def _document(
         vat_total=rounded(invoice.vat.amount, places),
         gross=rounded(invoice.gross.amount, places),
         original=_original([line for _, line in drawn]) if invoice.kind != Kind.INVOICE else None,
+        reason=next((row.details.get("reason", "") for row, _ in drawn), ""),
         vat_evidence=_evidence(parties.get("vat_check")),
+        format=invoice.format,
     )
 
 
@@ -175,6 +177,7 @@ def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Secti
             or details.get("interval") == "once"
             or row.charge.kind != Charge.Kind.FEE
             or row.charge.reverses_id
+            or "commitment" in row.charge.trace
         ):
             continue
         key = (line.contract, details["product"])
