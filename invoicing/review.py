@@ -14,10 +14,10 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import Charge
-from invoicing.models import BillRun, Invoice, Line, Outcome
+from invoicing.models import BillRun, Invoice, Line, Outcome, Verdict
 from tenants.copying import table_of
 from tenants.errors import OperatorError
-from tenants.models import Activity
+from tenants.models import Activity, Tenant
 from tenants.transactions import lock_payers, record
 
 UNUSUAL = Decimal("0.25")  # a net amount that differs by more than this part from the last comparable document
@@ -25,6 +25,10 @@ UNUSUAL = Decimal("0.25")  # a net amount that differs by more than this part fr
 
 class NotADraft(OperatorError):
     """The document is no longer open for this decision."""
+
+
+class NotPassed(OperatorError):
+    """An e-invoice has no verdict yet, or breaks rules: it would be none in law."""
 
 
 class LookAgain(OperatorError):
@@ -105,7 +109,8 @@ def _nets(run: BillRun) -> dict[tuple[int, str], Decimal]:
 
 @transaction.atomic
 def release(invoices: QuerySet[Invoice], *, by: Any = None, seen: str | None = None) -> int:
-    """Release drafts for issuing; held ones too. Returns how many. Raises ``NotADraft`` if one is past that.
+    """Release drafts for issuing; held ones too. Returns how many. Raises ``NotADraft`` if one is past that, and
+    ``NotPassed`` for an e-invoice that is not judged yet or breaks a rule.
 
     ``seen`` is the ``seal`` of what the person looked at: raises ``LookAgain`` if drafts came, went or changed since.
     """
@@ -172,8 +177,29 @@ def _decide(invoices: QuerySet[Invoice], state: Invoice.State, *, reason: str, b
     drafts = _locked(invoices, _OPEN)
     if seen is not None and seen != seal(draft.content_hash for draft in drafts):
         raise LookAgain(_("The drafts are no longer those you looked at. Nothing was released; look again."))
+    if state == Invoice.State.RELEASED:
+        refuse_not_passed(drafts)
     put_on_record(state.value, drafts, by=by, reason=reason)
     return Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(state=state, reason=reason)
+
+
+def refuse_not_passed(drafts: Iterable[Invoice]) -> None:
+    """Raises ``NotPassed`` naming the first e-invoice that the rules did not pass, with the reason if there is one."""
+    electronic = [draft for draft in drafts if draft.format != Tenant.DocumentFormat.PDF]
+    if not electronic:
+        return
+    verdicts = Verdict.objects.filter(content_hash__in=[draft.content_hash for draft in electronic], passed=True)
+    passed = set(verdicts.values_list("content_hash", flat=True))
+    for draft in electronic:
+        if draft.content_hash not in passed:
+            raise NotPassed(
+                _("%(document)s (%(account)s) cannot be released: %(reason)s")
+                % {
+                    "document": draft,
+                    "account": draft.parties["buyer"]["reference"],
+                    "reason": draft.reason or _("its e-invoice is still to be checked against the rules."),
+                }
+            )
 
 
 def put_on_record(action: str, documents: Iterable[Invoice], *, by: Any, reason: str = "") -> None:

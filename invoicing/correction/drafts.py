@@ -10,7 +10,7 @@ from django.db import connection, models
 from django.utils.translation import gettext_lazy as _
 from djmoney.models.fields import MoneyField
 
-from invoicing import drafting, issuing, review, stored
+from invoicing import drafting, issuing, judging, review, stored
 from invoicing.models import Invoice
 from tenants.copying import table_of
 from tenants.errors import OperatorError
@@ -60,7 +60,11 @@ def seal(drafts: Sequence[int]) -> dict[int, str]:
 
 
 def issue(drafts: Sequence[int], *, on: date, action: str, reason: str, by: Any) -> None:
-    """Number and post drafts of corrections, in the caller's transaction; their documents' records say so."""
+    """Number and post drafts of corrections, in the caller's transaction; their documents' records say so.
+
+    Raises ``BreaksRules`` for an e-invoice that breaks the rules: as a person waits, it is judged here and now.
+    """
+    judging.judge_drafts(drafts)
     documents = list(Invoice.objects.filter(pk__in=drafts).order_by("issuer_id", "pk"))
     issuables = issuing.issuables_of(documents)
     review.put_on_record(Invoice.State.ISSUED.value, documents, by=by, reason=reason)

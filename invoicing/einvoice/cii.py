@@ -6,7 +6,15 @@ from datetime import date
 from decimal import Decimal
 
 from invoicing.einvoice import terms
-from invoicing.einvoice.facts import AllowanceFacts, DocumentFacts, LineFacts, PartyFacts, SectionFacts, VatShareFacts
+from invoicing.einvoice.facts import (
+    AllowanceFacts,
+    DocumentFacts,
+    Kind,
+    LineFacts,
+    PartyFacts,
+    SectionFacts,
+    VatShareFacts,
+)
 from invoicing.einvoice.tree import Tree
 
 STANDARD = "urn:un:unece:uncefact:data:standard:"
@@ -185,7 +193,7 @@ def write_settlement(tree: Tree, facts: DocumentFacts) -> None:
         write_allowance(tree, facts, allowance)
     with tree.within("ram:SpecifiedTradePaymentTerms"):
         tree.put("ram:Description", terms.payment_terms(facts))
-        if terms.payment_terms(facts) and facts.due_on:
+        if facts.kind is Kind.INVOICE and terms.payment_terms(facts) and facts.due_on:
             with tree.within("ram:DueDateDateTime"):
                 day(tree, "udt:DateTimeString", facts.due_on)
         tree.put("ram:DirectDebitMandateID", means.mandate)
@@ -211,15 +219,15 @@ def write_share(tree: Tree, facts: DocumentFacts, share: VatShareFacts) -> None:
 
 
 def write_allowance(tree: Tree, facts: DocumentFacts, allowance: AllowanceFacts) -> None:
-    sign = terms.sign_of(facts)
+    is_charge = terms.is_charge(facts, allowance)
     with tree.within("ram:SpecifiedTradeAllowanceCharge"):
         with tree.within("ram:ChargeIndicator"):
-            tree.put("udt:Indicator", "false")
-        if allowance.percent is not None and allowance.base is not None:
-            tree.put("ram:CalculationPercent", terms.number(allowance.percent))
-            tree.put("ram:BasisAmount", terms.amount(sign * allowance.base, facts.places))
-        tree.put("ram:ActualAmount", terms.amount(sign * allowance.amount, facts.places))
-        tree.put("ram:ReasonCode", "95")  # UNTDID 5189: discount
+            tree.put("udt:Indicator", "true" if is_charge else "false")
+        if found := terms.percentage_of(allowance):
+            tree.put("ram:CalculationPercent", terms.number(found[0]))
+            tree.put("ram:BasisAmount", terms.amount(found[1], facts.places))
+        tree.put("ram:ActualAmount", terms.amount(abs(allowance.amount), facts.places))
+        tree.put("ram:ReasonCode", "" if is_charge else terms.DISCOUNT)
         tree.put("ram:Reason", allowance.reason)
         with tree.within("ram:CategoryTradeTax"):
             category(tree, allowance.vat_category, allowance.vat_rate)
@@ -230,7 +238,8 @@ def write_totals(tree: Tree, facts: DocumentFacts) -> None:
     with tree.within("ram:SpecifiedTradeSettlementHeaderMonetarySummation"):
         tree.put("ram:LineTotalAmount", terms.amount(sign * terms.line_total(facts), places))
         if facts.allowances:
-            tree.put("ram:AllowanceTotalAmount", terms.amount(sign * terms.allowance_total(facts), places))
+            tree.put("ram:ChargeTotalAmount", terms.amount(terms.charge_total(facts), places))
+            tree.put("ram:AllowanceTotalAmount", terms.amount(terms.allowance_total(facts), places))
         tree.put("ram:TaxBasisTotalAmount", terms.amount(sign * facts.net, places))
         tree.put("ram:TaxTotalAmount", terms.amount(sign * facts.vat_total, places), currencyID=facts.currency)
         tree.put("ram:GrandTotalAmount", terms.amount(sign * facts.gross, places))

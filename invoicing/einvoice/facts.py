@@ -159,6 +159,7 @@ class DocumentFacts:
     debited_iban: str = ""  # the payer's, under the mandate
     contracts: tuple[ContractFacts, ...] = ()
     original: OriginalFacts | None = None
+    reason: str = ""  # of a correction by hand
     vat_evidence: str = ""
     format: str = "pdf"  # of Tenant.DocumentFormat
     allowances: tuple[AllowanceFacts, ...] = ()

@@ -14,7 +14,16 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from billing.kernel.money import rounded
-from invoicing.einvoice.facts import Collection, DocumentFacts, Kind, LineFacts, OriginalFacts, PartyFacts, VatShareFacts
+from invoicing.einvoice.facts import (
+    AllowanceFacts,
+    Collection,
+    DocumentFacts,
+    Kind,
+    LineFacts,
+    OriginalFacts,
+    PartyFacts,
+    VatShareFacts,
+)
 from invoicing.kernel.printing import shown_price
 
 EN_16931: Final = "urn:cen.eu:en16931:2017"  # BT-24; also that of ZUGFeRD and Factur-X in this profile
@@ -32,7 +41,8 @@ EXEMPTION_TEXTS: Final = {
     "K": "Steuerfreie innergemeinschaftliche Lieferung / Intra-community supply",
     "G": "Steuerfreie Ausfuhr / Export outside the EU",
 }
-FINEST: Final = 10  # decimals of a price
+DISCOUNT: Final = "95"  # UNTDID 5189
+SLACK: Final = Fraction(2, 100)  # that PEPPOL-EN16931-R040 leaves between a percentage and its amount
 DAYS: Final = {"de": "dd.MM.yyyy", "en": "d MMM yyyy"}
 
 
@@ -164,18 +174,20 @@ def means_of(facts: DocumentFacts) -> Means:
                     debited_iban=facts.debited_iban,
                 )
             case Collection.DIRECT_DEBIT:
-                return Means("49", _("Direct debit"))
+                return Means("ZZZ", _("Direct debit"))  # 49 and 59 want a mandate
             case Collection.CARD:
                 return Means("68", _("Charged to the card stored with us"))
             case Collection.INVOICE:
-                return Means("58", _("SEPA credit transfer"), iban=facts.seller.iban, bic=facts.seller.bic)
+                return Means("58", _("SEPA credit transfer"), iban=facts.seller.iban, bic=facts.seller.bic if facts.seller.iban else "")
 
 
 def payment_terms(facts: DocumentFacts) -> str:
     """BT-20, in the document's language; empty where nothing is to be paid."""
-    if facts.kind is not Kind.INVOICE or not facts.due_on or not facts.gross:
+    if sign_of(facts) * facts.gross <= 0:
         return ""
     with translation.override(facts.language):
+        if facts.kind is not Kind.INVOICE or not facts.due_on:
+            return _("Set off against open invoices")
         day = format_date(facts.due_on, DAYS[facts.language], locale=facts.language)
         if facts.collection is Collection.INVOICE:
             return _("Payable by %(day)s without deduction.") % {"day": day}
@@ -200,15 +212,33 @@ def line_total(facts: DocumentFacts) -> Decimal:
     return sum((line.net for line in facts.lines), Decimal(0))
 
 
+def is_charge(facts: DocumentFacts, allowance: AllowanceFacts) -> bool:
+    """Whether a share of a discount is taken back: what an allowance would state as negative is a charge (BG-21)."""
+    return sign_of(facts) * allowance.amount < 0
+
+
 def allowance_total(facts: DocumentFacts) -> Decimal:
-    """BT-107."""
-    return sum((allowance.amount for allowance in facts.allowances), Decimal(0))
+    """BT-107, as stated."""
+    return sum((abs(one.amount) for one in facts.allowances if not is_charge(facts, one)), Decimal(0))
+
+
+def charge_total(facts: DocumentFacts) -> Decimal:
+    """BT-108, as stated."""
+    return sum((abs(one.amount) for one in facts.allowances if is_charge(facts, one)), Decimal(0))
+
+
+def percentage_of(allowance: AllowanceFacts) -> tuple[Decimal, Decimal] | None:
+    """Percent and base (BT-94, BT-93), where they lead to the amount, but for the cents of sharing it out."""
+    if allowance.percent is None or allowance.base is None:
+        return None
+    exact = Fraction(allowance.percent) * Fraction(allowance.base) / 100
+    return (allowance.percent, abs(allowance.base)) if abs(exact - Fraction(allowance.amount)) <= SLACK else None
 
 
 def broken_sums(facts: DocumentFacts) -> Sequence[str]:
     """The rules on sums that the facts break, by the names EN 16931 gives them; none on what is right."""
     lines = list(facts.lines)
-    allowed = allowance_total(facts)
+    allowed = sum((one.amount for one in facts.allowances), Decimal(0))
     broken = []
     if facts.net != line_total(facts) - allowed:
         broken.append("BR-CO-13")
@@ -216,7 +246,9 @@ def broken_sums(facts: DocumentFacts) -> Sequence[str]:
         broken.append("BR-CO-14")
     if facts.gross != facts.net + facts.vat_total:
         broken.append("BR-CO-15")
-    if any(share.vat != rounded(Fraction(share.base) * Fraction(share.rate) / 100, facts.places) for share in facts.vat):
+    if any(
+        share.vat != rounded(Fraction(share.base) * Fraction(share.rate) / 100, facts.places) for share in facts.vat
+    ):
         broken.append("BR-CO-17")
     bases: dict[tuple[str, Decimal], Decimal] = {}
     for part, value in [

@@ -30,7 +30,7 @@ def write_ubl(facts: DocumentFacts) -> bytes:
     tree.put("cbc:ProfileID", terms.BUSINESS_PROCESS)
     tree.put("cbc:ID", facts.number or terms.PLACEHOLDER)
     tree.put("cbc:IssueDate", facts.issued_on.isoformat())
-    if terms.payment_terms(facts) and facts.due_on:
+    if facts.kind is Kind.INVOICE and terms.payment_terms(facts) and facts.due_on:
         tree.put("cbc:DueDate", facts.due_on.isoformat())
     tree.put(f"cbc:{root}TypeCode", terms.TYPE_CODES[facts.kind])
     tree.put("cbc:Note", terms.note_of(facts))
@@ -68,7 +68,11 @@ def write_ubl(facts: DocumentFacts) -> bytes:
 
 def money(tree: Tree, name: str, facts: DocumentFacts, value: Decimal) -> None:
     """An amount of the document, with the sign that its kind is stated with."""
-    tree.put(name, terms.amount(terms.sign_of(facts) * value, facts.places), currencyID=facts.currency)
+    stated(tree, name, facts, terms.sign_of(facts) * value)
+
+
+def stated(tree: Tree, name: str, facts: DocumentFacts, value: Decimal) -> None:
+    tree.put(name, terms.amount(value, facts.places), currencyID=facts.currency)
 
 
 def period(tree: Tree, first: date, last: date) -> None:
@@ -183,15 +187,16 @@ def category(tree: Tree, name: str, code: str, rate: Decimal) -> None:
 
 def write_allowance(tree: Tree, facts: DocumentFacts, allowance: AllowanceFacts) -> None:
     with tree.within("cac:AllowanceCharge"):
-        tree.put("cbc:ChargeIndicator", "false")
-        tree.put("cbc:AllowanceChargeReasonCode", "95")  # UNTDID 5189: discount
+        is_charge = terms.is_charge(facts, allowance)
+        tree.put("cbc:ChargeIndicator", "true" if is_charge else "false")
+        tree.put("cbc:AllowanceChargeReasonCode", "" if is_charge else terms.DISCOUNT)
         tree.put("cbc:AllowanceChargeReason", allowance.reason)
-        is_percentage = allowance.percent is not None and allowance.base is not None
-        if is_percentage:
-            tree.put("cbc:MultiplierFactorNumeric", terms.number(allowance.percent))
-        money(tree, "cbc:Amount", facts, allowance.amount)
-        if is_percentage:
-            money(tree, "cbc:BaseAmount", facts, allowance.base)
+        found = terms.percentage_of(allowance)
+        if found:
+            tree.put("cbc:MultiplierFactorNumeric", terms.number(found[0]))
+        stated(tree, "cbc:Amount", facts, abs(allowance.amount))
+        if found:
+            stated(tree, "cbc:BaseAmount", facts, found[1])
         category(tree, "cac:TaxCategory", allowance.vat_category, allowance.vat_rate)
 
 
@@ -215,7 +220,8 @@ def write_totals(tree: Tree, facts: DocumentFacts) -> None:
         money(tree, "cbc:TaxExclusiveAmount", facts, facts.net)
         money(tree, "cbc:TaxInclusiveAmount", facts, facts.gross)
         if facts.allowances:
-            money(tree, "cbc:AllowanceTotalAmount", facts, terms.allowance_total(facts))
+            stated(tree, "cbc:AllowanceTotalAmount", facts, terms.allowance_total(facts))
+            stated(tree, "cbc:ChargeTotalAmount", facts, terms.charge_total(facts))
         money(tree, "cbc:PayableAmount", facts, facts.gross)
 
 

@@ -1,4 +1,4 @@
-"""Issued documents -> their PDF, made once and kept."""
+"""Issued documents -> their PDF and, of an e-invoice, its XML, made once and kept together."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.einvoice.reading import facts_of
-from invoicing.models import DocumentFile, Invoice, JournalEntry
+from invoicing.einvoice.writing import written
+from invoicing.models import DocumentFile, Invoice, JournalEntry, Verdict
 from invoicing.models.invoice import InvoiceQuerySet
 from invoicing.pdf import troubles
+from invoicing.pdf.pdfa import with_einvoice
 from invoicing.pdf.document import render
 from tenants import files
 from tenants.errors import OperatorError
-from tenants.models import File
+from tenants.models import File, Tenant
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +110,14 @@ def made_or_logged(invoice: Invoice, facts: DocumentFacts) -> bool:
 def keep(invoice: Invoice, facts: DocumentFacts) -> File:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", facts.number or "")
     path = f"documents/{invoice.issuer_id}/{facts.issued_on:%Y}/{name}.pdf"
-    file = files.store(path, render(facts), content_type="application/pdf")
+    paper = render(facts)
+    if invoice.format != Tenant.DocumentFormat.PDF:
+        xml = written(facts)
+        if invoice.format == Tenant.DocumentFormat.ZUGFERD:
+            paper = with_einvoice(paper, xml, language=facts.language, on=facts.issued_on)
+        kept = files.store(path.removesuffix("pdf") + "xml", xml, content_type="application/xml")
+        verdict = Verdict.objects.filter(content_hash=invoice.content_hash, passed=True).order_by("pk").first()
+        DocumentFile.objects.create(invoice=invoice, kind=DocumentFile.Kind.XML, file=kept, verdict=verdict)
+    file = files.store(path, paper, content_type="application/pdf")
     DocumentFile.objects.create(invoice=invoice, kind=DocumentFile.Kind.PDF, file=file)
     return file

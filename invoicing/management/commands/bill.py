@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoicing import bill_run
+from invoicing import bill_run, judging
 from invoicing.models import Outcome
 from tenants.errors import OperatorError
 from tenants.models import Issuer
@@ -60,6 +60,9 @@ class Command(BaseCommand):
             )
         with progress_bar(self.stderr, bill_run.progress(run).pending, _("payers")) as advance:
             bill_run.bill(run, on_step=advance)
+        with progress_bar(self.stderr, judging.waiting().count(), _("e-invoices")) as advance:
+            while judged := judging.judge_pending():
+                advance(judged.judged)
         done = bill_run.progress(run)
         told = run.outcomes.exclude(reason="").select_related("payer")
         for outcome in sorted(told, key=lambda outcome: outcome.state != Outcome.State.PARKED):
