@@ -111,6 +111,29 @@ def agree_price(
         return change.write(Amendment.Kind.OVERRIDE, starts_on, data)
 
 
+def take_price(
+    subscription: Subscription,
+    *,
+    line: int,
+    price: Price,
+    effective: date,
+    reason: str,
+    by: User | None,
+    channel: str,
+) -> Amendment:
+    """Another price of the product that the position has, from a day on: one of a list, or agreed for this contract."""
+    with changing(subscription, reason=reason, by=by, channel=channel) as change:
+        running = change.position(line, effective)
+        if (running.terms.product, change.subscription.currency) != (price.product_id, price.currency):
+            raise change.refuse(_("its position %(line)s has another product or currency by then."), line=line)
+        if price.agreed_for_id not in (None, change.subscription.pk):
+            raise change.refuse(_("the price is agreed for another contract."))
+        if running.terms.price == price.pk:
+            raise change.refuse(_("the position has this product at this price already."))
+        kind = Amendment.Kind.PRICE if price.agreed_for_id is None else Amendment.Kind.OVERRIDE
+        return change.write(kind, effective, {"line": line, "product": price.product_id, "price": price.pk})
+
+
 def add(
     subscription: Subscription,
     *,
