@@ -1,0 +1,171 @@
+"""Each letter about new prices: its file, made once, and its e-mails to the account's billing contacts."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import zip_longest
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import translation
+
+from billing.kernel.money import places_of
+from billing.models import Item, PriceChange, PriceNotice
+from billing.models.catalog import Interval
+from invoicing import parties
+from invoicing.einvoice.facts import PartyFacts
+from invoicing.pdf import troubles
+from invoicing.price_notice.letter import NoticeFacts, PriceFacts, cover_note, file_title, render
+from tenants import files, messages
+from tenants.errors import OperatorError
+from tenants.models import Contact, Message, Tenant
+from tenants.transactions import wake
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(minutes=10)  # after which a letter without a file is no longer just waiting for a worker
+PARTY = ("reference", "name", "street", "postcode", "city", "country", "vat_id")
+UNIT_PRICE, FLAT_AMOUNT = 1, 2  # places in what a change keeps of a tier
+
+
+def unwritten() -> QuerySet[PriceNotice]:
+    """Letters without a file."""
+    return PriceNotice.objects.filter(file=None)
+
+
+def waiting() -> QuerySet[PriceNotice]:
+    """The in-tray: letters without a file, but for those that failed a short while ago."""
+    return troubles.rested(unwritten())
+
+
+def without_address() -> QuerySet[PriceNotice]:
+    """Letters that went to nobody by mail, because the account has no address: to be printed and posted."""
+    sent = PriceNotice.messages.through.objects.filter(pricenotice=OuterRef("pk"))
+    return PriceNotice.objects.exclude(file=None).filter(~Exists(sent))
+
+
+def overdue(now: datetime) -> QuerySet[PriceNotice]:
+    """Letters of campaigns long since made that have no file yet: something is in the way."""
+    return unwritten().filter(campaign__created_at__lt=now - PATIENCE)
+
+
+def write_notices(*, limit: int, on_each: Callable[[], None] | None = None) -> int:
+    """Make the files and mails of at most ``limit`` letters; returns how many. Any number of processes may do so.
+
+    One letter's trouble stops no other: it is logged, stays without a file, and rests before it is tried again.
+    """
+    made = after = 0
+    while made < limit:
+        with transaction.atomic():
+            claimed = (
+                waiting()
+                .filter(pk__gt=after)
+                .select_for_update(skip_locked=True, no_key=True, of=("self",))
+                .select_related("campaign__issuer", "tenant__invoice_to")
+                .order_by("pk")
+                .first()
+            )
+            if claimed is None:
+                break
+            after = claimed.pk
+            try:
+                with transaction.atomic():
+                    _write(claimed)
+            except OSError:  # no fault of the letter's: the next one would find the disk just as full
+                raise
+            except Exception as error:
+                logger.exception("A letter about new prices cannot be made", extra={"letter": claimed.pk})
+                troubles.note(claimed, str(error) if isinstance(error, OperatorError) else type(error).__name__)
+                continue
+            made += 1
+        if on_each:
+            on_each()
+    return made
+
+
+def facts_of(notice: PriceNotice) -> NoticeFacts:
+    """A letter as plain data."""
+    changes = notice.changes.select_related("subscription", "price_before__product").order_by(
+        "effective_on", "subscription__reference", "line"
+    )
+    opened = Item.objects.filter(amendment__price_change__notice=notice).values_list("amendment", "interval")
+    intervals = dict(opened)
+    with translation.override(notice.language):
+        prices = tuple(
+            fact
+            for change in changes
+            for fact in _prices(change, Interval(intervals[change.amendment_id]).label, notice.language)
+        )
+    return NoticeFacts(
+        written_on=notice.written_on,
+        language=notice.language,
+        seller=PartyFacts(**parties.seller_of(notice.campaign.issuer)),
+        customer=PartyFacts(**{name: getattr(notice.tenant, name) for name in PARTY}),
+        reason=notice.campaign.reason,
+        may_terminate=notice.campaign.may_terminate,
+        prices=prices,
+    )
+
+
+def _prices(change: PriceChange, interval: Any, language: str) -> Iterator[PriceFacts]:
+    """The figures of a price, tier by tier; those that stay (an amount of nothing) are left out."""
+    product = change.price_before.product
+    assert change.effective_on is not None
+    for old, new in zip_longest(change.tiers_before, change.tiers_after, fillvalue=["", "0", "0"]):
+        for at in UNIT_PRICE, FLAT_AMOUNT:
+            if old[at] != new[at]:
+                yield PriceFacts(
+                    contract=change.subscription.reference,
+                    product=product.name_de if language == "de" else product.name_en,
+                    interval=str(interval),
+                    is_per_unit=at == UNIT_PRICE,
+                    up_to=new[0],
+                    effective_on=change.effective_on,
+                    currency=change.currency,
+                    places=places_of(change.currency),
+                    before=Decimal(old[at]),
+                    after=Decimal(new[at]),
+                )
+
+
+def _write(notice: PriceNotice) -> None:
+    """The file and the mails of a locked letter."""
+    issuer, facts = notice.campaign.issuer, facts_of(notice)
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", notice.tenant.reference)
+    file = files.store(
+        f"price-notices/{issuer.pk}/{notice.written_on:%Y}/{notice.written_on.isoformat()}-{name}-{notice.pk}.pdf",
+        render(facts),
+        content_type="application/pdf",
+    )
+    PriceNotice.objects.filter(pk=notice.pk).update(file=file)
+    subject, body = cover_note(facts)
+    written = [
+        messages.compose(
+            messages.key_of(f"price-notice:{notice.pk}", address),
+            issuer=issuer,
+            tenant=notice.tenant,
+            recipient=address,
+            subject=subject,
+            body=body,
+            file=file,
+            file_name=re.sub(r"[^\w.-]+", "-", f"{file_title(facts)}-{notice.written_on.isoformat()}") + ".pdf",
+        )
+        for address in _addresses(notice.tenant)
+    ]
+    notice.messages.set(Message.objects.bulk_create(written))
+    if written:
+        wake("tenants.send_pending")
+
+
+def _addresses(account: Tenant) -> list[str]:
+    """The billing contacts of the account, or its own address; without either, those of who gets its invoices."""
+    for tenant in filter(None, (account, account.invoice_to)):
+        contacts = Contact.objects.filter(tenant=tenant, is_billing=True).values_list("email", flat=True)
+        if found := messages.addresses(contacts, otherwise=tenant.email):
+            return found
+    return []
