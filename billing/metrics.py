@@ -95,25 +95,36 @@ class Report:
     refused: dict[int, str] = field(default_factory=dict)
 
 
-def mrr(on: date, *, under: Tenant | None = None) -> dict[str, Fraction]:
-    """Monthly recurring revenue on a day by currency; of the accounts at and below ``under``, or of all."""
-    return {currency: flow.closing for currency, flow in report(on, on, under=under).flows.items() if flow.closing}
+def mrr(on: date, *, under: Tenant | None = None, with_descendants: bool = True) -> dict[str, Fraction]:
+    """Monthly recurring revenue on a day by currency; of ``under``, too of those below, or of all."""
+    flows = report(on, on, under=under, with_descendants=with_descendants).flows
+    return {currency: flow.closing for currency, flow in flows.items() if flow.closing}
 
 
-def report(after: date, through: date, *, under: Tenant | None = None, days: Sequence[date] = ()) -> Report:
+def report(
+    after: date,
+    through: date,
+    *,
+    under: Tenant | None = None,
+    with_descendants: bool = True,
+    days: Sequence[date] = (),
+) -> Report:
     """How monthly recurring revenue moved from the end of ``after`` to the end of ``through``, customer by customer.
 
-    A customer is an account, and each currency counts by itself. ``days`` are those of the flows' ``course``.
-    Raises ``ValueError`` if ``through`` comes before ``after``.
+    A customer is an account, and each currency counts by itself. A contract that went on at another account of the same
+    tree counts as that one's from the beginning, so that handing it over within an organisation moves nothing. ``days``
+    are those of the flows' ``course``. Raises ``ValueError`` if ``through`` comes before ``after``.
     """
     if through < after:
         raise ValueError(f"{through} comes before {after}")
     found = Report()
-    for positions, refused in _customers(under):
+    handed_over = _handed_over(under, with_descendants)
+    for positions, refused in _customers(under, with_descendants, handed_over):
         found.refused |= refused
         by_customer: dict[tuple[int, str], list[Position]] = defaultdict(list)
         for position in positions:
-            by_customer[position.contract.tenant, position.contract.currency].append(position)
+            customer = handed_over.get(position.contract.key, position.contract.tenant)
+            by_customer[customer, position.contract.currency].append(position)
         for (_tenant, currency), own in by_customer.items():
             flow = found.flows.setdefault(currency, Flow(course=[NOTHING] * len(days)))
             _add(flow, own, after, through, days)
@@ -193,10 +204,40 @@ def contract_value(subscription: Subscription, on: date) -> ContractValue | None
     return ContractValue(total, contract.currency, min(ends))
 
 
-def _customers(under: Tenant | None) -> Iterator[tuple[list[Position], dict[int, str]]]:
+def _handed_over(under: Tenant | None, with_descendants: bool) -> dict[int, int]:
+    """Contracts that go on at another account of the same tree, and of the report: whose they are in the end."""
+    if under is not None and not with_descendants:
+        return {}
+    inside = "" if under is None else "where (t.tree_id, o.tree_id) = (%s, %s) and t.lft >= %s and t.rght <= %s"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select a.subscription_id, n.id, n.tenant_id
+              from billing_amendment a
+              join {CONTRACTS} s on s.id = a.subscription_id
+              join {CONTRACTS} n on n.issuer_id = s.issuer_id and n.reference = a.data ->> 'to' and a.kind = 'transfer'
+              join {ACCOUNTS} o on o.id = s.tenant_id
+              join {ACCOUNTS} t on t.id = n.tenant_id and t.tree_id = o.tree_id {inside}
+            """,
+            [] if under is None else [under.tree_id, under.tree_id, under.lft, under.rght],
+        )
+        following = {contract: (successor, tenant) for contract, successor, tenant in cursor.fetchall()}
+    found = {}
+    for contract, (successor, tenant) in following.items():
+        while successor in following:
+            successor, tenant = following[successor]
+        found[contract] = tenant
+    return found
+
+
+def _customers(
+    under: Tenant | None, with_descendants: bool, handed_over: dict[int, int]
+) -> Iterator[tuple[list[Position], dict[int, str]]]:
     """The positions of some hundred accounts at a time, all of one account together."""
     condition, arguments = "", []
-    if under is not None:
+    if under is not None and not with_descendants:
+        condition, arguments = "and t.id = %s", [under.pk]
+    elif under is not None:
         condition = "and t.tree_id = %s and t.lft >= %s and t.rght <= %s"
         arguments = [under.tree_id, under.lft, under.rght]
     last = 0
@@ -217,4 +258,6 @@ def _customers(under: Tenant | None) -> Iterator[tuple[list[Position], dict[int,
         if not rows:
             return
         last = rows[-1][0]
-        yield reckonable([contract for _tenant, contract in rows])
+        accounts = {tenant for tenant, _contract in rows}
+        own = [contract for _tenant, contract in rows if contract not in handed_over]
+        yield reckonable(sorted([*own, *(key for key, tenant in handed_over.items() if tenant in accounts)]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,12 +22,15 @@ from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext
 from django_celery_beat.models import PeriodicTask
 
-from billing import charging
+from billing import charging, metrics
 from billing.contracts import term_of
+from billing.kernel.money import places_of, rounded
 from billing.kernel.schedule import Timing
 from billing.models import Item, Product, Subscription
+from config import tree_pages
 from config.schedules import shown_name
-from invoicing import delivery, pdf
+from invoicing import account_statement, delivery, pdf
+from invoicing import revenue as invoiced
 from invoicing.admin.documents import STATE_COLOURS
 from invoicing.admin.ledger import with_open_amount
 from invoicing.models import BillRun, Invoice, OpenItem, Outcome
@@ -38,7 +41,8 @@ from tenants.admin.accounts import STATUS_COLOURS, settings_table
 from tenants.admin.activities import ACTION_COLOURS, ACTIONS, changes, keys_in, record_name, subject
 from tenants.admin.names import names_of
 from tenants.errors import OperatorError
-from tenants.models import Activity, Intent, Issuer, Message, Tenant
+from tenants.models import Activity, Intent, Issuer, Message, Tenant, TreeChange
+from tenants.models.visibility import is_bounded, visibility
 
 LOOK_AHEAD = timedelta(days=400)  # a yearly invoice lies within it
 MANY_CONTRACTS = 200  # of one payer: beyond, the next invoices are not reckoned while somebody waits for the page
@@ -66,17 +70,17 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     user = request.user
     cards: list[Card] = []
     if user.has_perm("invoicing.view_billrun"):
-        cards += [drafts_card(), parked_card()]
+        cards += [drafts_card(user), parked_card(user)]
     if user.has_perm("invoicing.view_openitem"):
-        cards.append(overdue_card(today))
+        cards.append(overdue_card(user, today))
     if user.has_perm("tenants.view_message"):
-        cards.append(messages_card())
+        cards.append(messages_card(user))
     cards += stuck_cards(user, today)
     context |= {
         "title": gettext("Overview"),
         "cards": cards,
-        "runs": last_runs() if user.has_perm("invoicing.view_billrun") else None,
-        "revenue": revenue(today) if user.has_perm("invoicing.view_invoice") else None,
+        "runs": last_runs(user) if user.has_perm("invoicing.view_billrun") else None,
+        "revenue": revenue(user, today) if user.has_perm("invoicing.view_invoice") else None,
         "timetable": timetable() if user.has_perm("django_celery_beat.view_periodictask") else None,
         "may_start": user.has_perm("invoicing.start_billrun"),
         "steps": first_steps(user),
@@ -102,11 +106,15 @@ def first_steps(user: Any) -> list[tuple[str, str, bool]]:
     ]
 
 
-def drafts_card() -> Card:
-    drafts = Invoice.objects.drafts().order_by().values_list("state").annotate(Count("pk"))
+def drafts_card(user: Any) -> Card:
+    drafts = Invoice.objects.visible_to(user).drafts().order_by().values_list("state").annotate(Count("pk"))
     counts: dict[str, int] = dict(drafts)
     count = sum(counts.values())
-    run = BillRun.objects.filter(invoices__state__in=list(counts)).order_by("-pk").first() if count else None
+    run = (
+        BillRun.objects.visible_to(user).filter(invoices__state__in=list(counts)).order_by("-pk").first()
+        if count
+        else None
+    )
     note = gettext("%(held)d held, %(released)d released") % {
         "held": counts.get(Invoice.State.HELD, 0),
         "released": counts.get(Invoice.State.RELEASED, 0),
@@ -123,9 +131,10 @@ def drafts_card() -> Card:
     )
 
 
-def parked_card() -> Card:
+def parked_card(user: Any) -> Card:
     last = (
-        BillRun.objects.filter(payer=None)
+        BillRun.objects.visible_to(user)
+        .filter(payer=None)
         .order_by("issuer_id", "-pk")
         .distinct("issuer_id")
         .values_list("pk", flat=True)
@@ -145,8 +154,12 @@ def parked_card() -> Card:
     )
 
 
-def overdue_card(today: date) -> Card:
-    overdue = with_open_amount(OpenItem.objects.filter(due_on__lt=today)).filter(open_amount__gt=0).order_by()
+def overdue_card(user: Any, today: date) -> Card:
+    overdue = (
+        with_open_amount(OpenItem.objects.visible_to(user).filter(due_on__lt=today))
+        .filter(open_amount__gt=0)
+        .order_by()
+    )
     sums = list(overdue.values_list("currency").annotate(left=Sum("open_amount"), count=Count("pk")).order_by("-count"))
     count = sum(row[2] for row in sums)
     return Card(
@@ -165,9 +178,10 @@ def overdue_text(count: int) -> str:
     return ngettext("%(count)s open item", "%(count)s open items", count) % {"count": figures.number(count)}
 
 
-def messages_card() -> Card:
+def messages_card(user: Any) -> Card:
     troubled = [Intent.State.UNKNOWN, Intent.State.PARKED]
-    counts = dict(Message.objects.filter(state__in=troubled).order_by().values_list("state").annotate(Count("pk")))
+    seen = Message.objects.visible_to(user)
+    counts = dict(seen.filter(state__in=troubled).order_by().values_list("state").annotate(Count("pk")))
     count = sum(counts.values())
     note = gettext("%(failed)d failed, %(unknown)d of unknown outcome") % {
         "failed": counts.get(Intent.State.PARKED, 0),
@@ -232,13 +246,13 @@ def stuck_cards(user: Any, today: date) -> list[Card]:
         ),
     ]
     for right, page, choice, tone, records, title, note, icon in kinds:
-        if user.has_perm(right) and (count := records.count()):
+        if user.has_perm(right) and (count := records.filter(visibility(records.model, user)).count()):
             cards.append(Card(title, figures.number(count), note, f"{reverse(page)}?paper={choice}", tone, icon))
     return cards
 
 
-def last_runs() -> list[dict[str, Any]]:
-    runs = list(BillRun.objects.select_related("issuer")[:5])
+def last_runs(user: Any) -> list[dict[str, Any]]:
+    runs = list(BillRun.objects.visible_to(user).select_related("issuer")[:5])
     rows = (
         Outcome.objects.filter(run__in=runs)
         .order_by()
@@ -268,11 +282,13 @@ def last_runs() -> list[dict[str, Any]]:
     return table
 
 
-def revenue(today: date) -> dict[str, Any]:
+def revenue(user: Any, today: date) -> dict[str, Any]:
     """Net of issued documents by month of their date, in the currency that has most of them."""
     first = months_before(today.replace(day=1), MONTHS - 1)
-    issued = Invoice.objects.issued().filter(
-        issued_on__gte=first, issued_on__lte=months_before(today.replace(day=1), -1)
+    issued = (
+        Invoice.objects.visible_to(user)
+        .issued()
+        .filter(issued_on__gte=first, issued_on__lte=months_before(today.replace(day=1), -1))
     )
     currencies = list(issued.order_by().values_list("currency").annotate(count=Count("pk")).order_by("-count"))
     if not currencies:
@@ -356,7 +372,7 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
     if not user.has_perm("tenants.view_tenant"):
         raise PermissionDenied
     tenant = get_object_or_404(
-        Tenant.objects.select_related("parent", "contracting_party", "invoice_to", "pay_by"), pk=key
+        Tenant.objects.visible_to(user).select_related("parent", "contracting_party", "invoice_to", "pay_by"), pk=key
     )
     today = timezone.localdate()
     context = {
@@ -366,7 +382,7 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
         "original": tenant,
         "tenant": tenant,
         "status": (tenant.get_status_display(), STATUS_COLOURS[Tenant.Status(tenant.status)]),
-        "line": list(tenant.get_ancestors()),
+        "line": list(tenant.get_ancestors().filter(visibility(Tenant, user))),
         "below": list(tenant.get_children().order_by("sort_name")[:15]),
         "below_count": tenant.get_descendant_count(),
         "recipient": tenant.invoice_to or tenant,
@@ -374,12 +390,15 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
         "settings": settings_table(tenant),
         "vat_check": tenant.vat_checks.first(),
         "contacts": list(tenant.contacts.all()) if user.has_perm("tenants.view_contact") else None,
-        "contracts": contracts(tenant, today) if user.has_perm("billing.view_subscription") else None,
-        "open_items": open_items(tenant, today) if user.has_perm("invoicing.view_openitem") else None,
-        "documents": documents(tenant) if user.has_perm("invoicing.view_invoice") else None,
-        "dunning": dunning(tenant, today) if user.has_perm("payments.view_letter") else None,
+        "contracts": contracts(user, tenant, today) if user.has_perm("billing.view_subscription") else None,
+        "open_items": open_items(user, tenant, today) if user.has_perm("invoicing.view_openitem") else None,
+        "documents": documents(user, tenant) if user.has_perm("invoicing.view_invoice") else None,
+        "dunning": dunning(user, tenant, today) if user.has_perm("payments.view_letter") else None,
         "messages_sent": list(tenant.messages.all()[:5]) if user.has_perm("tenants.view_message") else None,
-        "activities": activities(tenant) if user.has_perm("tenants.view_activity") else None,
+        "activities": activities(tenant) if user.has_perm("tenants.view_activity") and not is_bounded(user) else None,
+        "roll_up": roll_up(user, tenant, today),
+        "tree_changes": tree_changes(tenant),
+        "ways": restructurings(tenant) if user.has_perm("tenants.restructure_tenant") else [],
         "may_change": user.has_perm("tenants.change_tenant"),
         "may_bill": user.has_perm("invoicing.start_billrun"),
         "may_add_contract": user.has_perm("billing.add_subscription"),
@@ -387,10 +406,11 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
     return TemplateResponse(request, "admin/account.html", context)
 
 
-def contracts(tenant: Tenant, today: date) -> list[dict[str, Any]]:
+def contracts(user: Any, tenant: Tenant, today: date) -> list[dict[str, Any]]:
     """Contracts of the account and of all below it: what, since when, how much, next invoice when."""
     found = list(
-        Subscription.objects.under(tenant)
+        Subscription.objects.visible_to(user)
+        .under(tenant)
         .select_related("tenant", "issuer", "price_class")
         .prefetch_related("items__product")
         .order_by("tenant__tree_id", "tenant__lft", "reference")[:MANY_CONTRACTS]
@@ -456,9 +476,9 @@ def item_text(item: Item) -> tuple[str, str, str]:
     return figures.number(item.quantity), name, item.get_interval_display()
 
 
-def open_items(tenant: Tenant, today: date) -> dict[str, Any]:
+def open_items(user: Any, tenant: Tenant, today: date) -> dict[str, Any]:
     items = list(
-        with_open_amount(OpenItem.objects.filter(payer=tenant))
+        with_open_amount(OpenItem.objects.visible_to(user).filter(payer=tenant))
         .exclude(open_amount=0)
         .select_related("invoice")
         .order_by("due_on", "pk")[:50]
@@ -481,8 +501,9 @@ def open_items(tenant: Tenant, today: date) -> dict[str, Any]:
     }
 
 
-def documents(tenant: Tenant) -> list[dict[str, Any]]:
-    found = Invoice.objects.filter(Q(payer=tenant) | Q(recipient=tenant)).exclude(state=Invoice.State.CLOSED)
+def documents(user: Any, tenant: Tenant) -> list[dict[str, Any]]:
+    seen = Invoice.objects.visible_to(user)
+    found = seen.filter(Q(payer=tenant) | Q(recipient=tenant)).exclude(state=Invoice.State.CLOSED)
     return [
         {
             "number": invoice.number or gettext("draft %d") % invoice.pk,
@@ -498,7 +519,7 @@ def documents(tenant: Tenant) -> list[dict[str, Any]]:
     ]
 
 
-def dunning(tenant: Tenant, today: date) -> dict[str, Any]:
+def dunning(user: Any, tenant: Tenant, today: date) -> dict[str, Any]:
     blocks = DunningBlock.objects.filter(Q(tenant=tenant) | Q(open_item__payer=tenant), starts_on__lte=today)
     return {
         "letters": [
@@ -508,10 +529,90 @@ def dunning(tenant: Tenant, today: date) -> dict[str, Any]:
                 "total": figures.money(letter.total.amount, letter.currency),
                 "url": reverse("admin:payments_letter_change", args=[letter.pk]),
             }
-            for letter in Letter.objects.filter(payer=tenant)[:5]
+            for letter in Letter.objects.visible_to(user).filter(payer=tenant)[:5]
         ],
         "blocks": list(blocks.filter(Q(ends_before=None) | Q(ends_before__gt=today))[:5]),
     }
+
+
+def roll_up(user: Any, tenant: Tenant, today: date) -> list[dict[str, Any]]:
+    """Figures of the account and, where there is something below, of it with all below; each by its right.
+
+    A fixed number of queries; recurring revenue of many contracts is left to its own page.
+    """
+    scopes = [(gettext("this account"), False)]
+    if not tenant.is_leaf_node():
+        scopes.append((gettext("with all below"), True))
+    return [
+        {"name": name, "below": "1" if below else "", "figures": list(scope_figures(user, tenant, today, below))}
+        for name, below in scopes
+    ]
+
+
+def scope_figures(user: Any, tenant: Tenant, today: date, below: bool) -> Iterator[tuple[str, str, str]]:
+    """Name, figure and page of each."""
+    query = urlencode({"account": tenant.reference, "below": "1" if below else ""})
+    accounts = Tenant.objects.in_scope(tenant, with_descendants=below)
+    if user.has_perm("invoicing.view_openitem"):
+        balance = account_statement.balances(tenant, with_descendants=below)
+        url = reverse("account_statement", args=[tenant.pk])
+        yield gettext("balance"), sums(balance), f"{url}?{'below=1' if below else ''}"
+        items = OpenItem.objects.filter(payer__in=accounts.values("pk")).with_open_amount().exclude(open_amount=0)
+        late = Q(due_on__lt=today, open_amount__gt=0)
+        row = items.aggregate(count=Count("pk"), late=Count("pk", filter=late))
+        figure = gettext("%(count)s, %(late)s of them overdue") % row
+        yield gettext("open items"), figure, f"{reverse('admin:invoicing_openitem_changelist')}?{query}"
+    if user.has_perm("invoicing.view_invoice"):
+        first = months_before(today.replace(day=1), MONTHS - 1)
+        found = invoiced.revenue(
+            invoiced.By.MONTH, first=first, ends_before=today + timedelta(days=1), under=tenant, with_descendants=below
+        )
+        nets: dict[str, Decimal] = {}
+        for one in found:
+            nets[one.currency] = nets.get(one.currency, Decimal(0)) + one.net
+        yield gettext("invoiced in 12 months, net"), sums(nets), f"{reverse('invoiced_revenue')}?{query}"
+    if user.has_perm("billing.view_subscription"):
+        running = Subscription.objects.filter(tenant__in=accounts.values("pk")).active_on(today)
+        count = running.count()
+        yield (
+            gettext("running contracts"),
+            figures.number(count),
+            f"{reverse('admin:billing_subscription_changelist')}?{query}",
+        )
+        if count <= MANY_CONTRACTS:
+            monthly = metrics.mrr(today, under=tenant, with_descendants=below)
+            shown = {currency: rounded(value, places_of(currency)) for currency, value in monthly.items()}
+            yield gettext("recurring revenue per month"), sums(shown), f"{reverse('metrics')}?{query}"
+
+
+def sums(amounts: dict[str, Decimal]) -> str:
+    return " · ".join(figures.money(amount, currency) for currency, amount in sorted(amounts.items())) or figures.EMPTY
+
+
+def tree_changes(tenant: Tenant) -> list[dict[str, Any]]:
+    """Moves, mergers, splits and closings of the account, planned or done."""
+    found = TreeChange.objects.about(tenant).select_related("tenant", "target")
+    return [
+        {
+            "change": change,
+            "day": figures.day(change.effective_on),
+            "tenant": change.tenant,
+            "target": change.target,
+            "taken_over": [
+                (document, before, after, figures.money(Decimal(amount), currency))
+                for document, before, after, currency, amount in change.outcome.get("taken_over", [])
+            ],
+            "is_planned": change.state == TreeChange.State.PLANNED,
+        }
+        for change in found[:12]
+    ]
+
+
+def restructurings(tenant: Tenant) -> list[tuple[str, str]]:
+    """The pages on which the account is moved, merged, split or closed; none once it is closed."""
+    if tenant.status == Tenant.Status.CLOSED:
+        return []
+    return [(str(verb), reverse("restructure", args=[tenant.pk, kind])) for kind, verb in tree_pages.VERBS.items()]
 
 
 def activities(tenant: Tenant) -> list[dict[str, Any]]:

@@ -11,10 +11,14 @@ OURS = ("tenants", "billing", "invoicing", "payments")
 # Views of everything are added to each but support, whose views are named. Imports are the operator's, but for prices
 # and the issuer's bank details: a file changes them no less than a form.
 OPERATOR = """
-    tenants.change_message
+    tenants.change_message tenants.change_webhookmessage
+    tenants.restructure_tenant
     tenants.add_tenant tenants.change_tenant tenants.add_contact tenants.change_contact tenants.delete_contact
     billing.add_subscription billing.change_subscription billing.add_item billing.change_item billing.delete_item
     billing.add_grant billing.change_grant billing.delete_grant billing.amend_subscription
+    billing.decide_changerequest
+    billing.add_pricecampaign billing.change_pricecampaign billing.delete_pricecampaign
+    tenants.add_notificationpreference tenants.change_notificationpreference tenants.delete_notificationpreference
     invoicing.start_billrun invoicing.discard_invoice invoicing.cancel_invoice invoicing.credit_invoice
     invoicing.offset_openitem payments.add_dispute
     payments.start_dunningrun payments.add_dunningblock payments.change_dunningblock payments.delete_dunningblock
@@ -22,19 +26,19 @@ OPERATOR = """
 APPROVER = """
     billing.add_product billing.change_product billing.add_priceclass billing.change_priceclass
     billing.add_price billing.change_price billing.delete_price billing.add_tier billing.change_tier billing.delete_tier
-    billing.add_discount billing.change_discount
+    billing.add_discount billing.change_discount billing.apply_pricecampaign
     invoicing.release_invoice invoicing.issue_invoice invoicing.discard_invoice invoicing.change_ledgeraccount
     invoicing.cancel_invoice invoicing.credit_invoice invoicing.offset_openitem tenants.decide_approval
     payments.add_dispute payments.resolve_dispute
     payments.add_dunningpolicy payments.change_dunningpolicy
     payments.add_dunninglevel payments.change_dunninglevel payments.delete_dunninglevel
-    tenants.change_issuer
+    tenants.change_issuer tenants.add_webhookendpoint tenants.change_webhookendpoint
     tenants.import_issuer billing.import_product
 """
 SUPPORT = """
     tenants.view_tenant tenants.view_contact tenants.view_message tenants.view_vatcheck
     billing.view_subscription billing.view_item billing.view_grant billing.view_product billing.view_price
-    billing.view_tier billing.view_priceclass billing.view_discount billing.view_charge
+    billing.view_tier billing.view_priceclass billing.view_discount billing.view_charge billing.view_changerequest
     invoicing.view_invoice invoicing.view_line invoicing.view_vatshare invoicing.view_delivery invoicing.view_openitem
     payments.view_letter payments.view_reminder payments.view_letterdelivery payments.view_dunningblock
 """

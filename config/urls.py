@@ -4,7 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from billing.admin import metrics
-from config import cockpit, tree_pages
+from config import account_reports, cockpit, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, what_if
 
 urlpatterns = [
@@ -14,6 +14,12 @@ urlpatterns = [
     path("admin/accounts/tree/", admin.site.admin_view(tree_pages.page), name="account_tree"),
     path("admin/accounts/tree/below/", admin.site.admin_view(tree_pages.children), name="account_tree_children"),
     path("admin/accounts/tree/search/", admin.site.admin_view(tree_pages.search), name="account_tree_search"),
+    path(
+        "admin/accounts/<int:key>/statement/",
+        admin.site.admin_view(account_reports.statement),
+        name="account_statement",
+    ),
+    path("admin/reports/invoiced/", admin.site.admin_view(account_reports.revenue_page), name="invoiced_revenue"),
     path("admin/accounts/plans/<int:key>/", admin.site.admin_view(tree_pages.withdraw), name="withdraw_tree_change"),
     path(
         "admin/accounts/<int:key>/restructure/<str:kind>/",
@@ -30,5 +36,7 @@ urlpatterns = [
     path("admin/reports/audit/export/", admin.site.admin_view(audit.download), name="audit_export"),
     path("admin/reports/coverage/", admin.site.admin_view(coverage.page), name="coverage"),
     path("admin/reports/revenue/", admin.site.admin_view(metrics.page), name="metrics"),
+    path("admin/second-factor/", admin.site.admin_view(second_factor.staff_page), name="second_factor"),
     path("admin/", admin.site.urls),
+    path("portal/", include("config.portal.urls")),
 ]

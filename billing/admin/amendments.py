@@ -31,8 +31,8 @@ from billing.kernel.changes import MoneyPolicy, When
 from billing.models import Amendment, Discount, Grant, Pause, Product, Subscription
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin, Screen, is_key
-from tenants.admin.scope import AccountScoped
 from tenants.admin.numbers import NumberField
+from tenants.admin.scope import AccountScoped
 from tenants.errors import OperatorError
 from tenants.models import Tenant
 

@@ -17,10 +17,12 @@ from billing.explanation import explain
 from billing.models import Charge
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
+from tenants.admin.scope import AccountScoped
 
 
 @admin.register(Charge)
-class ChargeAdmin(RecordAdmin):
+class ChargeAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("item__subscription__tenant",)
     list_display = ["service", "contract", "product", "account", "sort", "quantity_shown", "net_shown"]
     list_filter = [("kind", ChoicesDropdownFilter), ("starts_on", RangeDateFilter)]
     search_fields = ["item__subscription__reference__startswith"]

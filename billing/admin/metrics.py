@@ -21,32 +21,31 @@ from billing import metrics
 from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
 from tenants.admin import figures
-from tenants.models import Tenant
+from tenants.admin.scope import scope_of
 
 MONTHS = 12
 DECREASES = 200
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Recurring revenue from one day (`?from=`) to another (`?to=`), of all accounts or of one and all below it."""
+    """Recurring revenue from one day (`?from=`) to another (`?to=`), of all accounts or of a scope."""
     if not request.user.has_perm("billing.view_subscription"):
         raise PermissionDenied
     today = timezone.localdate()
     through = day_from(request.GET.get("to"), today)
     after = min(day_from(request.GET.get("from"), through.replace(day=1) - timedelta(days=1)), through)
-    reference = request.GET.get("account", "").strip()
-    under = Tenant.objects.filter(reference=reference).first() if reference else None
+    scope = scope_of(request)
     days = month_ends(through)
-    report = metrics.report(after, through, under=under, days=days)
+    report = metrics.Report()
+    if not scope.is_unknown:
+        report = metrics.report(after, through, under=scope.account, with_descendants=scope.with_descendants, days=days)
     decreases = sorted(report.decreases, key=lambda one: one.value or one.monthly, reverse=True)
     context = {
         **admin.site.each_context(request),
         "title": gettext("Recurring revenue"),
         "after": after.isoformat(),
         "through": through.isoformat(),
-        "account": reference,
-        "account_name": str(under) if under else "",
-        "is_unknown": bool(reference) and under is None,
+        "scope": scope,
         "flows": [
             flow_block(currency, flow, days, after, through)
             for currency, flow in sorted(report.flows.items(), key=lambda entry: -entry[1].closing)

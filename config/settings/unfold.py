@@ -45,6 +45,7 @@ SIDEBAR = [
             page(_("Account tree"), "lan", "account_tree", "tenants.tenant"),
             listed(_("Contracts"), "contract", "billing.subscription"),
             listed(_("Contract changes"), "edit_calendar", "billing.amendment"),
+            listed(_("Customer requests"), "contact_support", "billing.changerequest"),
         ],
     },
     {
@@ -55,6 +56,7 @@ SIDEBAR = [
             listed(_("Prices"), "sell", "billing.price"),
             listed(_("Price classes"), "view_column", "billing.priceclass"),
             listed(_("Discounts"), "percent", "billing.discount"),
+            listed(_("Price campaigns"), "campaign", "billing.pricecampaign"),
         ],
     },
     {
@@ -82,6 +84,7 @@ SIDEBAR = [
         "title": _("Reports"),
         "separator": True,
         "items": [
+            page(_("Invoiced revenue"), "payments", "invoiced_revenue", "invoicing.invoice"),
             page(_("Recurring revenue"), "trending_up", "metrics", "billing.subscription"),
             page(_("Coverage"), "fact_check", "coverage", "billing.charge"),
             page(_("Tax audit"), "policy", "audit", "invoicing.numberrange"),
@@ -106,6 +109,8 @@ SIDEBAR = [
             listed(_("Activities"), "history", "tenants.activity"),
             listed(_("Issuers"), "store", "tenants.issuer"),
             listed(_("Number ranges"), "tag", "invoicing.numberrange"),
+            listed(_("Webhook endpoints"), "webhook", "tenants.webhookendpoint"),
+            listed(_("Webhook messages"), "outbound", "tenants.webhookmessage"),
             listed(_("Timetable"), "schedule", "django_celery_beat.periodictask"),
             listed(_("Users"), "person", "auth.user"),
             listed(_("Roles"), "groups", "auth.group"),

@@ -30,6 +30,7 @@ from tenants import files
 from tenants.admin import figures
 from tenants.admin.activities import intent_badge
 from tenants.admin.base import RecordAdmin, RecordInline, is_key
+from tenants.admin.scope import AccountScoped
 from tenants.errors import OperatorError
 
 STATE_COLOURS = {
@@ -162,7 +163,8 @@ class PaperFilter(DropdownFilter):
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(RecordAdmin):
+class InvoiceAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("payer", "recipient")
     list_display = ["shown_number", "issued_on", "payer", "sort", "progress", "due_on", "net_shown", "gross_shown"]
     list_select_related = ["payer"]
     list_filter = [

@@ -60,7 +60,8 @@ class OpenFilter(DropdownFilter):
 
 
 @admin.register(OpenItem)
-class OpenItemAdmin(RecordAdmin):
+class OpenItemAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("payer",)
     list_display = ["document", "payer", "due_on", "overdue", "amount_shown", "open_shown"]
     list_select_related = ["invoice", "payer"]
     list_filter = [OpenFilter, ("due_on", RangeDateFilter)]

@@ -35,6 +35,7 @@ from tenants import files
 from tenants.admin import figures
 from tenants.admin.activities import intent_badge
 from tenants.admin.base import AskingForm, MasterAdmin, RecordAdmin, RecordInline, RowsInline
+from tenants.admin.scope import AccountScoped
 from tenants.models import Issuer
 
 LEVEL_NAMES = {0: _("Payment reminder")}
@@ -238,7 +239,8 @@ class PaperFilter(DropdownFilter):
 
 
 @admin.register(Letter)
-class LetterAdmin(RecordAdmin):
+class LetterAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("payer",)
     list_display = ["sent_on", "payer", "stage", "total_shown", "pay_by", "pdf"]
     list_select_related = ["payer"]
     list_filter = [LevelFilter, PaperFilter]
@@ -275,7 +277,7 @@ class LetterAdmin(RecordAdmin):
         """The letter as it was sent."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        letter: Letter = get_object_or_404(Letter.objects.select_related("file"), pk=object_id)
+        letter: Letter = get_object_or_404(self.get_queryset(request).select_related("file"), pk=object_id)
         if letter.file is None:
             raise Http404
         worked, content = self.call_in_steps(request, files.read, letter.file)

@@ -59,6 +59,10 @@ class TenantQuerySet(VisibleTo, TreeQuerySet):
         """The account or any account below it."""
         return self.filter(tree_id=tenant.tree_id, lft__gte=tenant.lft, rght__lte=tenant.rght)
 
+    def in_scope(self, tenant: Tenant, *, with_descendants: bool) -> TenantQuerySet:
+        """The account alone, or with all below it."""
+        return self.under(tenant) if with_descendants else self.filter(pk=tenant.pk)
+
 
 class Tenant(LockedTree, MPTTModel):
     """A customer account: a node of the account tree. An empty setting is the parent's (``tenants.responsibility``)."""
