@@ -18,15 +18,15 @@ from celery import current_app
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from billing import contracts
+from billing import campaigns, contracts
 from config import restructuring, schedules
-from invoicing import bill_run, delivery, pdf, section_copies, statements
+from invoicing import bill_run, delivery, judging, pdf, price_notice, section_copies, statements, webhook_events
 from invoicing.models import BillRun
 from payments import dunning
 from payments.models import DunningRun
-from tenants import messages
+from tenants import messages, webhooks
 from tenants.errors import OperatorError
-from tenants.models import Activity, Issuer, Message
+from tenants.models import Activity, Issuer, Message, WebhookMessage
 from tenants.transactions import acting
 
 logger = logging.getLogger(__name__)
@@ -102,8 +102,11 @@ def remind(issuer: Issuer, *, on: date) -> DunningRun:
 
 
 def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
-    """Make the PDFs that are missing, decide about their delivery, write the letters and send every mail that waits."""
+    """Judge the e-invoices that wait, make the PDFs that are missing, decide about their delivery, write the letters and send every mail that waits."""
     rendered = 0
+    with bar(judging.waiting().count(), _("e-invoices")) as advance:
+        while some := judging.judge_pending():
+            advance(some.judged)
     with bar(pdf.waiting().count(), _("PDFs")) as advance:
         while made := pdf.render_pending(RENDERED_AT_ONCE):
             rendered += made
@@ -111,6 +114,7 @@ def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
     delivered = delivery.deliver_pending()
     with bar(dunning.waiting().count(), _("letters")) as advance:
         letters = dunning.write_letters(limit=10**9, on_each=lambda: advance(1))
+    price_notice.write_notices(limit=10**9)
     statements.collect_pending()
     statements.print_pending()
     section_copies.print_pending()
@@ -120,6 +124,10 @@ def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
         while some := messages.send_pending(now=clock()):
             sent += some
             advance(some)
+    webhooks.expire(now=clock())
+    webhook_events.queue_pending(now=clock())
+    while webhooks.send_pending(clock=clock):
+        pass
     return Sent(rendered, delivered, letters, sent)
 
 
@@ -171,12 +179,17 @@ def sweep(*, now: datetime) -> list[str]:
     """
     with _by_itself("Messages of dead workers could not be found"):
         messages.expire(now=now)
+        webhooks.expire(now=now)
     trays: dict[str, Callable[[], Any]] = {
+        "invoicing.judge_pending": judging.waiting,
         "invoicing.render_pending": pdf.waiting,
         "invoicing.deliver": delivery.with_address,
         "invoicing.collect": collectable,
         "payments.write_letters": dunning.waiting,
+        "invoicing.write_price_notices": price_notice.waiting,
         "tenants.send_pending": lambda: Message.objects.claimable(now),
+        "invoicing.tell": lambda: webhook_events.waiting(now=now),
+        "tenants.send_webhooks": lambda: WebhookMessage.objects.claimable(now).filter(endpoint__is_active=True),
     }
     woken = []
     for task, tray in trays.items():
@@ -190,6 +203,10 @@ def sweep(*, now: datetime) -> list[str]:
             if not bill_run.is_worked_on(run):
                 _send("invoicing.bill", run_id=run.pk, expires=STALE)
                 woken.append("invoicing.bill")
+    for campaign in campaigns.unfinished().order_by("pk"):
+        with _by_itself("A campaign could not be swept", campaign=campaign.pk):
+            _send("billing.apply_campaign", campaign_id=campaign.pk, expires=STALE)
+            woken.append("billing.apply_campaign")
     if _is_time_to_look(now):
         for issuer, on in missed(now=now):
             with _by_itself("A missed night could not be made up for", issuer=issuer.pk):

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from invoicing import drafting, parties, posting, review
+from invoicing import drafting, grouping, parties, posting, review, taxation
 from invoicing.kernel.content import chained
 from invoicing.kernel.totals import Share
 from invoicing.kernel.vat import Case
@@ -47,7 +47,7 @@ class Issuable:
     def of(cls, draft: drafting.Draft) -> Issuable:
         return cls(
             posting.Receivable(
-                draft.key, draft.payer.id, draft.currency, draft.due_on, draft.totals.shares, draft.totals.gross
+                draft.key, draft.payer.id, draft.currency, draft.due_on, draft.booked_shares, draft.totals.gross
             ),
             draft.kind,
             draft.content_hash,
@@ -97,12 +97,12 @@ def issue(invoices: Sequence[int], *, by: Any = None) -> int:
 def issuables_of(invoices: Sequence[Invoice]) -> dict[int, Issuable]:
     """Stored drafts as they are to get a number, by key; one query."""
     shares: dict[int, list[Share]] = defaultdict(list)
-    for invoice_id, case, rate, base, vat in (
+    for invoice_id, case, rate, base, vat, role in (
         VatShare.objects.filter(invoice__in=invoices)
         .order_by("id")
-        .values_list("invoice_id", "vat_case", "vat_rate", "base", "vat")
+        .values_list("invoice_id", "vat_case", "vat_rate", "base", "vat", "ledger_role")
     ):
-        shares[invoice_id].append(Share(Case(case), rate, base, vat))
+        shares[invoice_id].append(Share(Case(case), rate, base, vat, role))
     return {
         i.pk: Issuable(
             posting.Receivable(
@@ -161,6 +161,7 @@ def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:
             ],
         )
     wake("invoicing.render_pending")
+    wake("invoicing.tell")
 
 
 def _locked_ranges(issuer: Issuer, kinds: Sequence[str], year: int) -> dict[str, tuple[int, str, int, str]]:
@@ -193,15 +194,26 @@ def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
     """Refuse drafts whose parties are no longer what they were: the release was for what stands in the draft."""
     facts = parties.read_accounts({key for invoice in invoices for key in (invoice.recipient_id, invoice.payer_id)})
     seller = parties.seller_of(issuer)
+    supplies = taxation.supplies_of([invoice.pk for invoice in invoices])
     for invoice in invoices:
         recipient, payer = facts.accounts[invoice.recipient_id], facts.accounts[invoice.payer_id]
-        case = parties.case_of(issuer, recipient)
-        now = json.loads(parties.parties_of(seller, recipient, payer, facts, case))
+        case, taxed = Case(invoice.vat_case), invoice.parties.get("vat", {})
+        if own := supplies.get(invoice.pk):
+            taxes = taxation.Taxes.of(issuer, on=invoice.issued_on)
+            now_taxed = [(rate, taxes.treatment(recipient, facts, *supply)) for *supply, rate in own]
+            case = next((t.rule.case for rate, t in now_taxed if (t.rate, t.rule.case) != (rate, case)), case)
+            taxed = taxation.evidence(taxation.by_rate(treatment for _rate, treatment in now_taxed))
+        now = json.loads(parties.parties_of(issuer, seller, recipient, payer, facts, case, taxed))
         if now != invoice.parties or case.value != invoice.vat_case:
             raise Outdated(
                 _("%(recipient)s: its master data have changed since the draft was made. Discard and compute it again.")
                 % {"recipient": recipient.reference}
             )
+    for invoice in grouping.misplaced(invoices):
+        raise Outdated(
+            _("%(recipient)s: who is invoiced or who pays has changed since the draft was made. Compute it again.")
+            % {"recipient": facts.accounts[invoice.recipient_id].reference}
+        )
 
 
 def _settle_outcomes(invoices: Iterable[Invoice]) -> None:

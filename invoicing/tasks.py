@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from celery import current_app, shared_task
+from django.utils import timezone
 
-from invoicing import bill_run, delivery, pdf, section_copies, statements
+from invoicing import bill_run, delivery, judging, pdf, price_notice, section_copies, statements, webhook_events
 from invoicing.models import BillRun
 
 BATCH = 100  # PDFs between two looks at what can be mailed
@@ -16,6 +17,12 @@ def bill(*, run_id: int, **_newer: object) -> None:
     """A turn of a run; what is left goes to the end of the queue, so that PDFs and mails have their turn, too."""
     if bill_run.bill_a_while(BillRun.objects.select_related("issuer").get(pk=run_id), seconds=TURN):
         current_app.send_task("invoicing.bill", kwargs={"run_id": run_id})
+
+
+@shared_task(name="invoicing.judge_pending")
+def judge_pending(**_newer: object) -> None:
+    while judging.judge_pending():
+        pass
 
 
 @shared_task(name="invoicing.render")
@@ -45,3 +52,16 @@ def deliver(*, invoice_id: int | None = None, **_newer: object) -> None:
         delivery.deliver_pending()
     else:
         delivery.deliver([invoice_id])
+
+
+@shared_task(name="invoicing.tell")
+def tell(**_newer: object) -> None:
+    """Write the webhook messages about documents, and have them sent."""
+    if webhook_events.queue_pending(now=timezone.now()):
+        current_app.send_task("tenants.send_webhooks")
+
+
+@shared_task(name="invoicing.write_price_notices")
+def write_price_notices(**_newer: object) -> None:
+    while price_notice.write_notices(limit=BATCH):
+        pass

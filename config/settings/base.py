@@ -52,6 +52,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "config.headers.NoNul",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.sessions.SessionRules",
+    "config.bounds.Bounds",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -108,6 +110,11 @@ LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 10 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+VIES_URL = env.text("VIES_URL", "")  # empty: VAT ids count by their check digits
+VIES_TIMEOUT = env.whole_number("VIES_TIMEOUT", 10)  # seconds for an answer
+WEBHOOKS_TO_ANYONE = env.flag("WEBHOOKS_TO_ANYONE", not PRODUCTION)  # also without TLS, and inside our own network
+STAFF_NEEDS_SECOND_FACTOR = env.flag("STAFF_SECOND_FACTOR", False)
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_SSL_REDIRECT = env.flag("SSL_REDIRECT", PRODUCTION)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -1,0 +1,126 @@
+"""Who is told of what by webhook, what was told, and each attempt with its answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, MultipleChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from tenants import intents, webhooks
+from tenants.admin.activities import intent_badge
+from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, RecordInline
+from tenants.models import WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookMessage
+from tenants.transactions import wake
+
+EVENTS = [(value, label) for value, label in WebhookEvent.choices if value != WebhookEvent.TEST]
+
+
+class EndpointForm(MasterForm):
+    events = forms.MultipleChoiceField(
+        label=_("events"), choices=EVENTS, widget=forms.CheckboxSelectMultiple(attrs={"class": "k-checks"})
+    )
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(MasterAdmin):
+    """The secret is shown once: when the endpoint is entered, and when it is exchanged."""
+
+    form = EndpointForm
+    list_display = ["name", "url", "issuer", "wanted", "is_active"]
+    list_select_related = ["issuer"]
+    list_filter = [("issuer", RelatedDropdownFilter)]
+    search_fields = ["name__icontains", "url__icontains"]
+    fields = [("name", "issuer"), "url", "events", "is_active"]
+    actions = ["send_test", "exchange_secret"]
+
+    @display(description=_("events"))
+    def wanted(self, endpoint: WebhookEndpoint) -> str:
+        return ", ".join(str(WebhookEvent(event).label) for event in endpoint.events)
+
+    def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            self.tell(request, obj, webhooks.open_endpoint(obj))
+
+    @admin.action(description=_("Send a test"), permissions=["change"])
+    def send_test(self, request: HttpRequest, queryset: models.QuerySet[WebhookEndpoint]) -> None:
+        for endpoint in queryset:
+            webhooks.send_test(endpoint, now=timezone.now())
+        wake("tenants.send_webhooks")
+        self.message_user(request, gettext("The answer is shown under webhook messages in a moment."), messages.SUCCESS)
+
+    @admin.action(description=_("Exchange the secret"), permissions=["change"])
+    def exchange_secret(self, request: HttpRequest, queryset: models.QuerySet[WebhookEndpoint]) -> None:
+        for endpoint in queryset:
+            self.tell(request, endpoint, webhooks.exchange_secret(endpoint, now=timezone.now()))
+
+    def tell(self, request: HttpRequest, endpoint: WebhookEndpoint, secret: str) -> None:
+        """Show the secret, this once. It goes with the session, not into any record."""
+        self.message_user(
+            request,
+            gettext("The secret of %(name)s, shown this once: %(secret)s") % {"name": endpoint, "secret": secret},
+            messages.WARNING,
+        )
+
+
+class AttemptInline(RecordInline):
+    model = WebhookAttempt
+    fields = ["at", "status", "milliseconds", "answer"]
+    tab = False
+
+
+@admin.register(WebhookMessage)
+class WebhookMessageAdmin(RecordAdmin):
+    list_display = ["created_at", "endpoint", "event", "about", "progress", "attempts", "sent_at", "reason"]
+    list_select_related = ["endpoint"]
+    list_filter = [
+        ("state", MultipleChoicesDropdownFilter),
+        ("event", ChoicesDropdownFilter),
+        ("endpoint", RelatedDropdownFilter),
+    ]
+    search_fields = ["about__startswith"]
+    fields = [("endpoint", "event", "about"), ("progress", "attempts", "next_at", "sent_at"), "reason", "body"]
+    readonly_fields = ["progress", "body"]
+    inlines = [AttemptInline]
+    actions = ["send_again", "withdraw"]
+
+    @display(description=_("state"), ordering="state")
+    def progress(self, message: WebhookMessage) -> SafeString:
+        return intent_badge(message)
+
+    @display(description=_("payload"))
+    def body(self, message: WebhookMessage) -> SafeString:
+        return format_html('<code class="k-code">{}</code>', message.payload)
+
+    @admin.action(description=_("Send again what failed or is unknown"), permissions=["decide"])
+    def send_again(self, request: HttpRequest, queryset: models.QuerySet[WebhookMessage]) -> None:
+        def station() -> int:
+            wake("tenants.send_webhooks")
+            return intents.release(queryset, now=timezone.now())
+
+        worked, count = self.call(request, station)
+        if worked:
+            text = ngettext("%(count)d message is sent again.", "%(count)d messages are sent again.", count)
+            self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+    @admin.action(description=_("Withdraw what is not sent"), permissions=["decide"])
+    def withdraw(self, request: HttpRequest, queryset: models.QuerySet[WebhookMessage]) -> None:
+        said = gettext("Withdrawn by %(user)s.") % {"user": request.user.get_username()}
+        worked, count = self.call(request, intents.withdraw, queryset, reason=said)
+        if worked:
+            text = ngettext("%(count)d message withdrawn.", "%(count)d messages withdrawn.", count)
+            self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tenants.change_webhookmessage")

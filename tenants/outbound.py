@@ -1,0 +1,108 @@
+"""One HTTP request to an address that a person entered: to no address of our own network, within a time, read in part.
+
+The only place that speaks HTTP to strangers. The name is looked up once and that address is called, so that it cannot
+become another one in between; redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Event, Timer
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.utils.translation import gettext as _
+
+TIMEOUT: Final = 10.0  # seconds of silence
+WHOLE_TIME: Final = 30.0  # seconds from connecting to the end of the answer
+READ: Final = 1_000  # bytes of an answer that are looked at
+
+
+class Unreachable(Exception):
+    """No answer was had, for the reason given, in words for people; the other side may or may not have acted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``retry_after``: seconds that the other side asks us to wait, if it does."""
+
+    status: int
+    text: str
+    retry_after: int | None = None
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], *, to_anyone: bool) -> Answer:
+    """POST ``body``; raises ``Unreachable``.
+
+    Unless ``to_anyone``, only by https, and only to public addresses.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    if parts.scheme != "https" and not to_anyone:
+        raise Unreachable(_("The address must begin with https://."))
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    try:
+        connection.sock = _connected(host, port, to_anyone)
+        with _within(WHOLE_TIME, connection) as is_late:
+            if parts.scheme == "https":
+                connection.sock = ssl.create_default_context().wrap_socket(
+                    connection.sock, server_hostname=host, do_handshake_on_connect=False
+                )
+                connection.sock.do_handshake()
+            connection.request("POST", path, body, dict(headers))
+            response = connection.getresponse()
+            text = response.read(READ).decode("utf-8", "replace")
+            if is_late.is_set():  # what was cut off reads like an end
+                raise TimeoutError
+            return Answer(response.status, text, _seconds(response.headers.get("Retry-After")))
+    except TimeoutError as error:
+        raise Unreachable(_("No answer in time.")) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unreachable(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+
+
+def _connected(host: str, port: int, to_anyone: bool) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    if not to_anyone and not all(is_public(address) for address in addresses):
+        raise Unreachable(_("%(host)s is an address inside our own network.") % {"host": host})
+    return socket.create_connection((addresses[0], port), timeout=TIMEOUT)
+
+
+def is_public(address: str) -> bool:
+    """Whether anyone on the internet can reach the address; none that stands for an inner one in another notation."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    return ip.is_global and not ip.is_multicast and (inner is None or inner.is_global)
+
+
+@contextmanager
+def _within(seconds: float, connection: http.client.HTTPConnection) -> Iterator[Event]:
+    """Cut the connection after so many seconds, however much comes in meanwhile; the event says whether it was."""
+    is_late = Event()
+
+    def cut() -> None:
+        is_late.set()
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield is_late
+    finally:
+        timer.cancel()
+
+
+def _seconds(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else None
