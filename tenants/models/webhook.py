@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants.models.intent import Intent, IntentQuerySet, in_tray
 from tenants.models.issuer import Issuer
@@ -12,12 +13,13 @@ from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class WebhookEvent(models.TextChoices):
-    """What happens to documents of an issuer that others can be told of."""
+    """What happens to documents of an issuer that others can be told of; and a try whether telling works."""
 
     INVOICE_ISSUED = "invoice.issued", _("invoice issued")
     CREDIT_NOTE_ISSUED = "credit_note.issued", _("credit note issued")
     CANCELLATION_ISSUED = "cancellation.issued", _("cancellation issued")
     INVOICE_PAID = "invoice.paid", _("invoice paid")
+    TEST = "endpoint.test", pgettext_lazy("event", "test")
 
 
 class WebhookEndpoint(models.Model):
