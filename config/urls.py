@@ -4,7 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from billing.admin import metrics
-from config import account_reports, cockpit, second_factor, tree_pages
+from config import account_reports, account_settings, cockpit, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, what_if
 
 urlpatterns = [
@@ -26,6 +26,7 @@ urlpatterns = [
         admin.site.admin_view(tree_pages.restructure),
         name="restructure",
     ),
+    path("admin/accounts/<int:key>/settings/", admin.site.admin_view(account_settings.page), name="account_settings"),
     path("admin/accounts/<int:key>/calendar/", admin.site.admin_view(calendar.page), name="account_calendar"),
     path("admin/accounts/<int:key>/calendar/link/", admin.site.admin_view(calendar.link), name="account_calendar_link"),
     path("calendar/<str:token>.ics", calendar.feed, name="calendar_feed"),

@@ -19,10 +19,10 @@ from django.utils.translation import gettext as _
 from invoicing import pdf, section_copies
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.models import Delivery, DocumentFile, Invoice
-from tenants import messages
+from tenants import messages, notifications
 from tenants.errors import OperatorError
 from tenants.models import Contact, File, Message, Tenant
-from tenants.responsibility import addresses_of, effective
+from tenants.responsibility import effective
 from tenants.transactions import wake
 
 CHUNK = 200
@@ -155,8 +155,8 @@ def _wanted(documents: Sequence[Invoice]) -> dict[int, bool]:
 
 
 def _recipients(documents: Sequence[Invoice]) -> dict[int, list[str]]:
-    """By tenant: the addresses of its billing contacts, else its own, else those of the nearest account above."""
-    return addresses_of({document.recipient for document in documents})
+    """By tenant: who is written to about documents."""
+    return notifications.recipients(notifications.Event.INVOICE_ISSUED, {document.recipient for document in documents})
 
 
 def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
@@ -165,12 +165,8 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
         return 0
     known = Delivery.objects.filter(invoice__in=documents, section=None).values_list("invoice_id", "recipient")
     had = {(document, address.lower()) for document, address in known}  # as the keys of messages are made
-    files: dict[int, File] = {
-        kept.invoice_id: kept.file
-        for kept in DocumentFile.objects.filter(invoice__in=documents, kind=DocumentFile.Kind.PDF).select_related(
-            "file"
-        )
-    }
+    made = DocumentFile.objects.filter(invoice__in=documents).select_related("file")
+    files: dict[tuple[int, str], File] = {(kept.invoice_id, kept.kind): kept.file for kept in made}
     written: list[tuple[Invoice, Message]] = []
     for document, facts in zip(documents, pdf.facts_of([document.pk for document in documents]), strict=True):
         subject, body = pdf.cover_note(facts)
@@ -183,7 +179,7 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
                     recipient=address,
                     subject=subject,
                     body=body,
-                    file=files[document.pk],
+                    file=files[document.pk, what_is_sent(facts)],
                     file_name=file_name(facts),
                 )
                 written.append((document, message))
@@ -196,8 +192,13 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
     return len(written)
 
 
+def what_is_sent(facts: DocumentFacts) -> str:
+    """Which file goes out: of an XRechnung its XML, which is the invoice; else the PDF, with its XML inside if any."""
+    return (DocumentFile.Kind.XML if facts.format.startswith("xrechnung") else DocumentFile.Kind.PDF).value
+
+
 def file_name(facts: DocumentFacts) -> str:
     """What the attachment is called, in the document's language: Rechnung-RE-2026-00001.pdf."""
     with translation.override(facts.language):
         title = pdf.title_of(facts.kind)
-    return re.sub(r"[^\w.-]+", "-", f"{title}-{facts.number}") + ".pdf"
+    return re.sub(r"[^\w.-]+", "-", f"{title}-{facts.number}") + f".{what_is_sent(facts)}"

@@ -24,11 +24,11 @@ from invoicing.einvoice.facts import Collection
 from invoicing.einvoice.reading import party_facts
 from invoicing.models import CollectiveStatement, Invoice, StatementDelivery, StatementEntry
 from invoicing.pdf import collective, troubles
-from tenants import files, messages
+from tenants import files, messages, notifications
 from tenants.copying import new_keys, table_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Message, Tenant
-from tenants.responsibility import addresses_of, effective
+from tenants.responsibility import effective
 from tenants.transactions import lock_payers, wake
 
 logger = logging.getLogger(__name__)
@@ -248,7 +248,7 @@ def _print(statement: CollectiveStatement) -> None:
             file=file,
             file_name=re.sub(r"[^\w.-]+", "-", f"{title}-{statement.reference}") + ".pdf",
         )
-        for address in addresses_of([payer])[payer.pk]
+        for address in notifications.recipients(notifications.Event.INVOICE_ISSUED, [payer])[payer.pk]
     ]
     Message.objects.bulk_create(written)
     StatementDelivery.objects.bulk_create(

@@ -27,9 +27,9 @@ from payments import disputes
 from payments import letter as letters
 from payments.kernel.reminders import Due, Item, Left, Level, decide
 from payments.models import DunningLevel, DunningPolicy, DunningRun, Letter, LetterDelivery, Reminder
-from tenants import files, messages
+from tenants import files, messages, notifications
 from tenants.errors import OperatorError
-from tenants.models import Contact, Issuer, Message, Tenant
+from tenants.models import Issuer, Message, Tenant
 from tenants.responsibility import effective
 from tenants.transactions import lock_payers, wake
 
@@ -336,7 +336,7 @@ def _write_letter(letter: Letter) -> None:
     subject, body = letters.cover_note(facts)
     with translation.override(letter.language):
         title = letters.title_of(facts.level, is_last=facts.is_last)
-    contacts = Contact.objects.filter(tenant=letter.payer, is_dunning=True).values_list("email", flat=True)
+    to = notifications.recipients(notifications.Event.REMINDER, [letter.payer])[letter.payer_id]
     written = [
         messages.compose(
             messages.key_of(f"letter:{letter.pk}", address),
@@ -348,7 +348,7 @@ def _write_letter(letter: Letter) -> None:
             file=file,
             file_name=re.sub(r"[^\w.-]+", "-", f"{title}-{letter.sent_on.isoformat()}") + ".pdf",
         )
-        for address in messages.addresses(contacts, otherwise=letter.payer.email)
+        for address in to
     ]
     Message.objects.bulk_create(written)
     LetterDelivery.objects.bulk_create(

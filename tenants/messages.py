@@ -42,7 +42,7 @@ def compose(
     return Message(
         key=key,
         tenant=tenant,
-        sender=_sender(issuer),
+        sender=sender_of(issuer),
         recipient=recipient,
         subject=" ".join(subject.split())[:250],
         body=body,
@@ -52,7 +52,7 @@ def compose(
     )
 
 
-def _sender(issuer: Issuer) -> str:
+def sender_of(issuer: Issuer) -> str:
     """Name and address as the column holds them; the mail package encodes the name."""
     name = " ".join(issuer.name.replace('"', "").replace("\\", "").split())
     return f'"{name[: 245 - len(issuer.email)]}" <{issuer.email}>'

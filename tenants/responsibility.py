@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,8 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from tenants import messages
-from tenants.models import Contact, Issuer, Tenant
+from tenants.models import Issuer, Tenant
 
 INHERITED = (
     "language",
@@ -39,7 +37,7 @@ FALLBACK: dict[str, Any] = {
     "po_number": "",
     "auto_mail": True,
 }
-OF_THE_ISSUER = ("language", "currency", "payment_days", "time_zone")
+OF_THE_ISSUER = ("language", "currency", "payment_days", "document_format", "time_zone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ class Setting:
 
     value: Any
     origin: str
+    account: int | None = None  # the key of the account it comes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +87,16 @@ def settings_in_force(line: Sequence[Any], issuer: Issuer) -> Settings:
     return Settings(**{name: _nearest(name, line, issuer).value for name in INHERITED})
 
 
-def in_force(name: str, line: Sequence[Any], issuer: Issuer) -> Any:
+def in_force(name: str, line: Sequence[Any], issuer: Issuer | None) -> Any:
     """The value of one setting in force for the first account in ``line``, which leads from it up to its root."""
     return _nearest(name, line, issuer).value
 
 
-def addresses_of(tenants: Iterable[Tenant], role: str = "is_billing") -> dict[int, list[str]]:
-    """Where to write to each of ``tenants`` (its key): the addresses of its contacts in a role, else its own; where it
-    has neither, those of the nearest account above that has. Empty where none has; two queries.
-    """
+def lines_of(tenants: Iterable[Tenant]) -> dict[int, list[Tenant]]:
+    """Of each of ``tenants`` (its key) the way from it up to its root; one query."""
     wanted = list(tenants)
     parents = _parents(wanted)
-    lines = {tenant.pk: _line(tenant, parents) for tenant in wanted}
-    above = {account.pk for line in lines.values() for account in line}
-    contacts: dict[int, list[str]] = defaultdict(list)
-    for account, email in (
-        Contact.objects.filter(tenant__in=above, **{role: True}).order_by("pk").values_list("tenant_id", "email")
-    ):
-        contacts[account].append(email)
-    found = {}
-    for key, line in lines.items():
-        reached = (messages.addresses(contacts[account.pk], otherwise=account.email) for account in line)
-        found[key] = next((addresses for addresses in reached if addresses), [])
-    return found
+    return {tenant.pk: _line(tenant, parents) for tenant in wanted}
 
 
 def _parents(wanted: Iterable[Tenant]) -> dict[int, Tenant]:
@@ -130,7 +116,7 @@ def _nearest(name: str, line: Sequence[Any], issuer: Issuer | None) -> Setting:
     for tenant in line:
         value = getattr(tenant, name)
         if value is not None and value != "":
-            return Setting(value, tenant.reference)
+            return Setting(value, tenant.reference, tenant.id)
     if issuer is not None and name in OF_THE_ISSUER:
         return Setting(getattr(issuer, name), issuer.reference)
     return Setting(FALLBACK.get(name), str(_("product default")))

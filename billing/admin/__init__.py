@@ -1,5 +1,5 @@
 """Screens of the catalog, the contracts and what they were charged."""
 
-from billing.admin import amendments, catalog, charges, contracts
+from billing.admin import amendments, campaigns, catalog, charges, contracts, requests
 
-__all__ = ["amendments", "catalog", "charges", "contracts"]
+__all__ = ["amendments", "campaigns", "catalog", "charges", "contracts", "requests"]

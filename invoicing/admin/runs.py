@@ -319,7 +319,7 @@ class BillRunAdmin(RecordAdmin):
         """Where the run stands, for the page's own script."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        run = get_object_or_404(BillRun, pk=object_id)
+        run = get_object_or_404(BillRun.objects.visible_to(request.user), pk=object_id)
         progress = bill_run.progress(run)
         is_running = run.state == BillRun.State.RUNNING
         response = JsonResponse(
@@ -341,7 +341,7 @@ class BillRunAdmin(RecordAdmin):
             raise Http404
         if request.method != "POST" or not request.user.has_perm(button.permission):
             raise PermissionDenied
-        run = get_object_or_404(BillRun, pk=object_id)
+        run = get_object_or_404(BillRun.objects.visible_to(request.user), pk=object_id)
         button.work(self, request, run)
         return HttpResponseRedirect(reverse("admin:invoicing_billrun_change", args=[run.pk]))
 

@@ -96,7 +96,8 @@ class PriceForm(WhatIfForm):
 def contract(request: HttpRequest, key: int) -> HttpResponse:
     """A contract as it runs today, and with the change."""
     check_allowed(request)
-    subscription = get_object_or_404(Subscription.objects.select_related("tenant", "issuer"), pk=key)
+    seen = Subscription.objects.visible_to(request.user)
+    subscription = get_object_or_404(seen.select_related("tenant", "issuer"), pk=key)
     today = timezone.localdate()
     running = contracts.course_of(subscription).on(max(today, subscription.starts_on))
     form = ContractForm(request.GET or None)
@@ -156,7 +157,8 @@ def change_of(
 def price(request: HttpRequest, key: int) -> HttpResponse:
     """A new contract at a price, and the same with the change."""
     check_allowed(request)
-    held = get_object_or_404(Price.objects.select_related("product", "price_class").prefetch_related("tiers"), pk=key)
+    seen = Price.objects.visible_to(request.user)
+    held = get_object_or_404(seen.select_related("product", "price_class").prefetch_related("tiers"), pk=key)
     today = timezone.localdate()
     given = request.GET.copy()
     given.setdefault("quantity", typed(Decimal(1)))

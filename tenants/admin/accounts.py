@@ -21,7 +21,7 @@ from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, RecordInline, RowsInline
 from tenants.admin.resources import TenantSheet
 from tenants.admin.sheets import SheetScreen
-from tenants.models import Contact, Issuer, Tenant, VatCheck
+from tenants.models import Contact, Issuer, NotificationPreference, Tenant, VatCheck
 
 STATUS_COLOURS = {
     Tenant.Status.ACTIVE: "success",
@@ -48,7 +48,24 @@ class TenantForm(MasterForm):
 
 class ContactInline(RowsInline):
     model = Contact
-    fields = ["name", "email", "phone", "language", "is_billing", "is_dunning", "is_technical", "is_approver"]
+    fields = [
+        "name",
+        "email",
+        "phone",
+        "language",
+        "is_billing",
+        "receives_sections",
+        "is_dunning",
+        "is_technical",
+        "is_approver",
+    ]
+
+
+class PreferenceInline(RowsInline):
+    """Who is written to about what; what is not stated here is the parent's, at last the default."""
+
+    model = NotificationPreference
+    fields = ["event", "role", "is_wanted"]
 
 
 class VatCheckInline(RecordInline):
@@ -76,7 +93,7 @@ class TenantAdmin(SheetScreen, MasterAdmin):
     list_per_page = 100
     autocomplete_fields = ["parent", "contracting_party", "invoice_to", "pay_by"]
     readonly_fields = ["settings_in_force", "vat_id_valid"]
-    inlines = [ContactInline, VatCheckInline]
+    inlines = [ContactInline, PreferenceInline, VatCheckInline]
     fieldsets = [
         (None, {"fields": [("reference", "name"), ("kind", "status", "parent")]}),
         (_("Address"), {"fields": [("street", "postcode", "city", "country"), ("email", "vat_id", "vat_id_valid")]}),
@@ -92,8 +109,10 @@ class TenantAdmin(SheetScreen, MasterAdmin):
             {
                 "fields": [
                     ("language", "currency", "price_class"),
-                    ("collection", "payment_days", "auto_mail"),
-                    ("time_zone", "project_code"),
+                    ("collection", "collection_threshold", "collection_rhythm"),
+                    ("payment_days", "billing_day", "auto_mail"),
+                    ("consolidation", "document_format", "leitweg_id"),
+                    ("time_zone", "po_number", "project_code"),
                     "settings_in_force",
                 ],
                 "description": _("What is empty here is inherited from the account above, at last from the issuer."),
@@ -152,7 +171,7 @@ def settings_table(tenant: Tenant) -> SafeString:
         (
             tenant._meta.get_field(name).verbose_name,
             setting_text(tenant, name, setting.value),
-            gettext("own") if setting.origin == tenant.reference else setting.origin,
+            gettext("own") if setting.account == tenant.pk else _origin(setting),
         )
         for name, setting in responsibility.origins(tenant, issuer).items()
     ]
@@ -164,6 +183,14 @@ def settings_table(tenant: Tenant) -> SafeString:
         gettext("origin"),
         format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
     )
+
+
+def _origin(setting: responsibility.Setting) -> SafeString | str:
+    """The account a value comes from, as a link to its settings."""
+    if setting.account is None:
+        return setting.origin
+    url = reverse("account_settings", args=[setting.account])
+    return format_html('<a class="k-link" href="{}">{}</a>', url, setting.origin)
 
 
 def setting_text(tenant: Tenant, name: str, value: Any) -> str:

@@ -21,12 +21,14 @@ from django.utils.functional import cached_property
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from tenants.admin.numbers import NumberField, NumberInput
 from tenants.errors import OperatorError
 from tenants.models import Tenant
+from tenants.models.visibility import Visibility, is_bounded, visibility
 from tenants.transactions import acting
 
 # What the database's own guards refuse (migrations 0002_guards), and a row that somebody else holds.
@@ -147,7 +149,42 @@ class AskingForm(forms.Form):
 NUMBERS: dict[Any, Any] = {models.DecimalField: {"form_class": NumberField, "widget": NumberInput}}
 
 
-class Screen(ModelAdmin):
+class VisibleRelatedFilter(RelatedDropdownFilter):
+    """Offers the records that the user sees."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        seen = visibility(field.remote_field.model, request.user)
+        ordering = self.field_admin_ordering(field, request, model_admin)
+        return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to=seen)
+
+
+class SeenOnly:
+    """Rows, and what a form offers to choose from, are those that the user sees."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(visibility(self.model, request.user))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_foreignkey(db_field, request, **(kwargs | seen_choices(db_field, request, kwargs)))
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, **(kwargs | seen_choices(db_field, request, kwargs)))
+
+
+def seen_choices(db_field: Any, request: HttpRequest, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The queryset of a choice, cut down for staff with bounds."""
+    if not is_bounded(request.user):
+        return {}
+    model = db_field.remote_field.model
+    return {"queryset": kwargs.get("queryset", model._default_manager.all()).filter(visibility(model, request.user))}
+
+
+def may_keep(model: type[models.Model], user: Any) -> bool:
+    """Whether ``user`` may change such records at all: what all share is kept by staff without bounds."""
+    return not getattr(model, "visibility", Visibility()).shared or not is_bounded(user)
+
+
+class Screen(SeenOnly, ModelAdmin):
     """What lists and forms have in common, whether they change anything or only show it."""
 
     formfield_overrides = NUMBERS
@@ -170,7 +207,8 @@ class Screen(ModelAdmin):
         term = search_term.strip()
         if not (term and self.search_accounts):
             return super().get_search_results(request, queryset, search_term)
-        found = Tenant.objects.filter(Q(reference__startswith=term) | Q(name__icontains=term)).order_by()
+        seen = Tenant.objects.visible_to(request.user)
+        found = seen.filter(Q(reference__startswith=term) | Q(name__icontains=term)).order_by()
         keys = list(found.values_list("pk", flat=True)[:500])
         condition = Q()
         for field in self.search_accounts:
@@ -181,6 +219,22 @@ class Screen(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return QuietChangeList
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Filters by other records offer those that the user sees."""
+        return [
+            (part[0], VisibleRelatedFilter) if isinstance(part, tuple) and part[1] is RelatedDropdownFilter else part
+            for part in super().get_list_filter(request)
+        ]
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return may_keep(self.model, request.user) and super().has_add_permission(request, *args)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_keep(self.model, request.user) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_keep(self.model, request.user) and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without "delete selected": it would go past the account tree's lock, and is never what was meant."""
@@ -305,7 +359,7 @@ class RecordAdmin(Screen):
         return done
 
 
-class RowsInline(TabularInline):
+class RowsInline(SeenOnly, TabularInline):
     """Rows that are edited on their owner's page."""
 
     formfield_overrides = NUMBERS

@@ -31,6 +31,7 @@ from tenants.cells import neutralised
 from tenants.errors import OperatorError
 from tenants.import_rows import CHANGED, ERROR, NEW, UNCHANGED, Recipe, as_text
 from tenants.models import Activity, ImportBatch, ImportRow, Issuer
+from tenants.models.visibility import is_bounded
 from tenants.tabular import ENCODINGS, Declared
 from tenants.transactions import wake
 
@@ -361,6 +362,10 @@ class SheetScreen(ImportExportMixin):
             needs_issuer=self.import_needs_issuer,
             has_file=batch is not None,
         )
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        """A file reaches records of all customers: staff with bounds bring none in."""
+        return not is_bounded(request.user) and super().has_import_permission(request)
 
     def may_import(self, request: HttpRequest) -> None:
         if not self.has_import_permission(request):

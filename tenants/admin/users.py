@@ -9,7 +9,9 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import ManyToManyField, Q
+from django.core.exceptions import ValidationError
+from django.db.models import ManyToManyField, Q, QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +19,10 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminSelect2MultipleWidget
 
-from tenants.admin.base import Screen
+from tenants import sign_in
+from tenants.admin.base import RowsInline, Screen
+from tenants.models import Access, StaffScope
+from tenants.transactions import acting
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -56,6 +61,30 @@ def is_not_above(user: Any, other: User | None) -> bool:
     return not other.is_superuser and rights <= user.get_all_permissions()
 
 
+class AccessFormSet(BaseInlineFormSet):
+    """What a customer may see in the portal; staff need none."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+        if kept and (self.instance.is_staff or self.instance.is_superuser):
+            raise ValidationError(_("Staff have no access to the portal: give the customer a user of their own."))
+
+
+class AccessInline(RowsInline):
+    model = Access
+    formset = AccessFormSet
+    fields = ["tenant", "with_descendants", *Access.RIGHTS]
+    autocomplete_fields = ["tenant"]
+
+
+class StaffScopeInline(RowsInline):
+    model = StaffScope
+    fields = ["issuer", "tenant"]
+    autocomplete_fields = ["tenant"]
+    verbose_name_plural = _("Bounds (staff)")
+
+
 @admin.register(User)
 class UserAdmin(Screen, DjangoUserAdmin):
     """Rights come from roles alone; a right of one person would be forgotten."""
@@ -74,6 +103,21 @@ class UserAdmin(Screen, DjangoUserAdmin):
         (_("Days"), {"fields": [("last_login", "date_joined")]}),
     ]
     readonly_fields = ["last_login", "date_joined"]
+    inlines = [AccessInline, StaffScopeInline]
+    actions = ["reset_second_factor"]
+
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Once the user is there."""
+        return self.inlines if obj is not None else []
+
+    @admin.action(description=_("Reset the second factor"), permissions=["change"])
+    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """For whoever has lost the authenticator; it is set up anew at the next sign-in."""
+        with acting(**self.actor(request)):
+            for user in queryset:
+                if is_not_above(request.user, user):
+                    sign_in.drop_second_factor(user)
+        self.message_user(request, gettext("The second factor of the selected users is reset."))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever may edit users may not lift himself above his own rights through another's account."""

@@ -112,7 +112,6 @@ class NotificationPreference(models.Model):
 
     class Event(models.TextChoices):
         INVOICE_ISSUED = "invoice_issued", _("document issued")
-        SECTION_COPY = "section_copy", _("own section on another account's document")
         REMINDER = "reminder", _("reminder")
         PAYMENT_FAILED = "payment_failed", _("payment failed")
         CONTRACT_CHANGED = "contract_changed", _("contract changed")
