@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -11,7 +12,10 @@ from tenants.models.visibility import Visibility
 
 
 class Message(Intent):
-    """An e-mail to send once. Its Message-ID is fixed before the first attempt."""
+    """An e-mail to send once. Its Message-ID is fixed before the first attempt.
+
+    Sent is what our mail server took; a server further on may still send it back, which ``bounce`` then tells.
+    """
 
     key = models.CharField(_("key"), max_length=100, unique=True)
     tenant = models.ForeignKey(
@@ -26,6 +30,8 @@ class Message(Intent):
     message_id = models.CharField("Message-ID", max_length=200, unique=True)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    bounced_at = models.DateTimeField(_("came back at"), null=True, blank=True)
+    bounce = models.CharField(_("why it came back"), max_length=300, blank=True, default="", db_default="")
 
     visibility = Visibility(accounts=("tenant",))
     objects = IntentQuerySet.as_manager()
@@ -34,7 +40,10 @@ class Message(Intent):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         ordering = ["-id"]
-        indexes = [in_tray("message_in_tray")]
+        indexes = [
+            in_tray("message_in_tray"),
+            models.Index(fields=["-id"], name="message_bounced", condition=Q(bounced_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.subject
