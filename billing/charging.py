@@ -57,6 +57,8 @@ class Contract:
     invoice_to: int | None = None  # where it is not as the account says
     pay_by: int | None = None
     is_invoiced_alone: bool = False
+    activated_on: date | None = None
+    accepted_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,7 @@ def _read_items(contracts: str, arguments: list[Any]) -> list[tuple[Any, ...]]:
             f"""
             select s.id, s.reference, s.tenant_id, s.currency, s.po_number, s.starts_on, s.ends_before,
                    coalesce(s.term_from, s.starts_on), s.term_months, s.renewal_months, s.notice_days, s.extended_days,
-                   s.invoice_to_id, s.pay_by_id, s.is_invoiced_alone,
+                   s.invoice_to_id, s.pay_by_id, s.is_invoiced_alone, s.activated_on, s.accepted_on,
                    s.trial_ends_before, s.billing_day, s.billed_before, s.keeps_last_period, {BILLING_STARTS_ON},
                    i.id, i.product_id, i.price_id, i.quantity, i.interval, i.timing, i.proration, i.starts_on,
                    i.ends_before, i.line, i.anchor_on, i.anchor_day, i.periods_before,
@@ -280,7 +282,7 @@ def _set_aside(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], dict
 
 
 def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]:
-    prices = price_terms({row[22] for row in rows})
+    prices = price_terms({row[24] for row in rows})
     grants = _read_grants({row[0] for row in rows})
     contracts: dict[int, Contract] = {}
     positions = []
@@ -288,10 +290,10 @@ def _positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]
     for row in rows:
         contract = contracts.get(row[0])
         if contract is None:
-            contract = contracts[row[0]] = Contract(*row[:15])
-        trial_ends_before, billing_day, billed_before, keeps_last_period, paid_from = row[15:20]
-        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[20:29]
-        line, anchor_on, anchor_day, periods_before = row[29:33]
+            contract = contracts[row[0]] = Contract(*row[:17])
+        trial_ends_before, billing_day, billed_before, keeps_last_period, paid_from = row[17:22]
+        key, product, price, quantity, interval, timing, proration, starts_on, ends_before = row[22:31]
+        line, anchor_on, anchor_day, periods_before = row[31:35]
         paid_from = max(contract.starts_on, paid_from)
         if trial_ends_before and trial_ends_before > paid_from:
             paid_from = trial_ends_before

@@ -103,6 +103,8 @@ class ContractFacts:
     renewal_months: int | None = None
     next_renewal_on: date | None = None
     notice_by: date | None = None  # last day on which notice still reaches the end of the term
+    activated_on: date | None = None
+    accepted_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from billing.kernel.pricing import Model
 from billing.models import Charge
 from invoicing.einvoice.facts import (
     UNEXPLAINED,
+    AllowanceFacts,
     Collection,
     ContractFacts,
     DocumentFacts,
@@ -25,7 +26,7 @@ from invoicing.einvoice.facts import (
     VatShareFacts,
 )
 from invoicing.kernel.printing import Explanation, explained
-from invoicing.models import Invoice, Line, Section, VatShare
+from invoicing.models import Allowance, Invoice, Line, Section, VatShare
 
 ONE_DAY = timedelta(days=1)
 PARTY = {field.name for field in fields(PartyFacts)}
@@ -42,11 +43,18 @@ def facts_of(invoices: Iterable[int]) -> list[DocumentFacts]:
         lines[line.invoice_id].append(line)
     for share in VatShare.objects.filter(invoice__in=wanted).order_by("-vat_rate", "vat_case"):
         shares[share.invoice_id].append(share)
-    return [_document(found[key], sections[key], lines[key], shares[key]) for key in wanted]
+    allowances = defaultdict(list)
+    for allowance in Allowance.objects.filter(invoice__in=wanted).order_by("position"):
+        allowances[allowance.invoice_id].append(allowance)
+    return [_document(found[key], sections[key], lines[key], shares[key], allowances[key]) for key in wanted]
 
 
 def _document(
-    invoice: Invoice, sections: Sequence[Section], lines: Sequence[Line], shares: Sequence[VatShare]
+    invoice: Invoice,
+    sections: Sequence[Section],
+    lines: Sequence[Line],
+    shares: Sequence[VatShare],
+    allowances: Sequence[Allowance],
 ) -> DocumentFacts:
     places = places_of(invoice.currency)
     parties = invoice.parties
@@ -75,6 +83,7 @@ def _document(
             )
             for share in shares
         ),
+        allowances=tuple(_allowance(one, places) for one in allowances),
         net=rounded(invoice.net.amount, places),
         vat_total=rounded(invoice.vat.amount, places),
         gross=rounded(invoice.gross.amount, places),
@@ -82,6 +91,19 @@ def _document(
         reason=next((row.details.get("reason", "") for row, _ in drawn), ""),
         vat_evidence=_evidence(parties.get("vat_check")),
         format=invoice.format,
+    )
+
+
+def _allowance(allowance: Allowance, places: int) -> AllowanceFacts:
+    """A percentage that was added to others, or of which a share goes back, is told by its amount alone."""
+    of_base = allowance.percent is not None and allowance.corrects_id is None and "stacked" not in allowance.trace
+    return AllowanceFacts(
+        allowance.text,
+        rounded(allowance.amount.amount, places),
+        allowance.vat_case,
+        allowance.vat_rate,
+        allowance.percent if of_base else None,
+        rounded(allowance.base.amount, places) if of_base else None,
     )
 
 
@@ -103,7 +125,8 @@ def _sections(
 ) -> tuple[SectionFacts, ...]:
     if not sections:
         lines = tuple(line for _, line in drawn)
-        return (SectionFacts(buyer.name, buyer.reference, lines, rounded(invoice.net.amount, places)),)
+        net = sum((line.net for line in lines), Decimal(0))
+        return (SectionFacts(buyer.name, buyer.reference, lines, rounded(net, places)),)
     inside: dict[int | None, list[LineFacts]] = defaultdict(list)
     for row, line in drawn:
         inside[row.section_id].append(line)
@@ -199,6 +222,8 @@ def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Secti
             renewal_months=row.details.get("renewal_months"),
             next_renewal_on=_day(row.details, "renews_on"),
             notice_by=_day(row.details, "notice_by"),
+            activated_on=_day(row.details, "activated_on"),
+            accepted_on=_day(row.details, "accepted_on"),
         )
         for (contract, product), row in first.items()
     )

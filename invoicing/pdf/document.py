@@ -13,7 +13,15 @@ from django.utils.translation import ngettext
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable
 
-from invoicing.einvoice.facts import Collection, DocumentFacts, Kind, LineFacts, PartyFacts, VatShareFacts
+from invoicing.einvoice.facts import (
+    AllowanceFacts,
+    Collection,
+    DocumentFacts,
+    Kind,
+    LineFacts,
+    PartyFacts,
+    VatShareFacts,
+)
 from invoicing.kernel.printing import Part, Reckoning, Step, StepKind, decimals_of, reckoning, shown_price
 from invoicing.pdf import paper
 from invoicing.pdf.wording import Wording, grouped_iban
@@ -162,6 +170,8 @@ def info(facts: DocumentFacts, wording: Wording) -> Iterator[tuple[str, str]]:
 def totals(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
     taxed = [share for share in facts.vat if share.vat or share.category == "S"]
     return {
+        "lines": wording.money(facts.net + sum((one.amount for one in facts.allowances), Decimal(0))),
+        "allowances": [(allowance_label(one, facts, wording), wording.money(-one.amount)) for one in facts.allowances],
         "net": wording.money(facts.net),
         "shares": [(share_label(share, wording), wording.money(share.vat)) for share in taxed],
         "untaxed": [
@@ -174,6 +184,16 @@ def totals(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
         "label": _("Invoice total") if facts.kind is Kind.INVOICE else _("Total amount"),
         "in_your_favour": wording.money(-facts.gross) if facts.gross < 0 else "",
     }
+
+
+def allowance_label(allowance: AllowanceFacts, facts: DocumentFacts, wording: Wording) -> str:
+    """Name and percentage; where the document has several rates, also the one whose lines it lowers."""
+    label = allowance.reason
+    if allowance.percent is not None and (shown := wording.percent(allowance.percent)) not in label:
+        label += f" ({shown})"
+    if len(facts.vat) > 1:
+        label += " · " + _("VAT") + " " + wording.percent(allowance.vat_rate)
+    return label
 
 
 def share_label(share: VatShareFacts, wording: Wording) -> str:
@@ -386,6 +406,10 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
     grid = paper.Grid(head, widths, right_from=6)
     for contract in facts.contracts:
         about = [contract.tenant_name] if facts.is_consolidated else []
+        if contract.activated_on:
+            about.append(_("Activated on %(day)s") % {"day": wording.day(contract.activated_on)})
+        if contract.accepted_on:
+            about.append(_("Accepted on %(day)s") % {"day": wording.day(contract.accepted_on)})
         grid.add(
             [
                 paper.plain(contract.reference, 21 * mm),

@@ -1,4 +1,4 @@
-"""A minimum commitment of a contract: what is missing to it is charged when its period is over, explained and printed."""
+"""A minimum commitment of a contract: what is missing to it is charged when its period is over, and explained."""
 
 from __future__ import annotations
 
