@@ -137,7 +137,21 @@ class TenantAdmin(SheetScreen, MasterAdmin):
 
     @display(description=_("in force"))
     def settings_in_force(self, tenant: Tenant) -> SafeString:
-        return settings_table(tenant)
+        if tenant.pk is None:
+            return settings_table(tenant)
+        return format_html(
+            '{}<p><a class="k-link" href="{}">{}</a></p>',
+            settings_table(tenant),
+            reverse("account_settings", args=[tenant.pk]),
+            gettext("Change them and see first whom it affects"),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> Any:
+        """Settings that others inherit are changed where their effect is shown first (the page of the settings)."""
+        fields = super().get_readonly_fields(request, obj)
+        if obj is None or obj.is_leaf_node():
+            return fields
+        return [*fields, *(name for name in responsibility.INHERITED if name not in fields)]
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         """An account is closed, not deleted; one that was opened by mistake and holds nothing may go."""

@@ -43,7 +43,8 @@ def test_a_change_is_on_record_with_who_through_what_and_why(admin_client, group
 def test_settings_name_the_account_they_come_from(admin_client, group):
     child = make_tenant(parent=group, reference="CHILD", collection="", payment_days=None)
     html = admin_client.get(page(child)).content.decode()
-    assert "<tr><td>collection</td><td>card</td><td>GROUP</td></tr>" in html
+    link = f'<a class="k-link" href="{reverse("account_settings", args=[group.pk])}">GROUP</a>'
+    assert f"<tr><td>collection</td><td>card</td><td>{link}</td></tr>" in html
     assert "<tr><td>days to pay</td><td>21</td><td>MAIN</td></tr>" in html
     assert "<tr><td>currency</td><td>EUR</td><td>own</td></tr>" in html
 
