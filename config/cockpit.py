@@ -244,6 +244,16 @@ def stuck_cards(user: Any, today: date) -> list[Card]:
             gettext("without an e-mail address, of the last 30 days"),
             "local_post_office",
         ),
+        (
+            "tenants.view_message",
+            "admin:tenants_message_changelist",
+            "came_back",
+            "act",
+            Message.objects.filter(bounced_at__gte=now - timedelta(days=30)),
+            gettext("Mails that came back"),
+            gettext("within 30 days: correct the address, send again"),
+            "unsubscribe",
+        ),
     ]
     for right, page, choice, tone, records, title, note, icon in kinds:
         if user.has_perm(right) and (count := records.filter(visibility(records.model, user)).count()):

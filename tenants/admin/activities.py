@@ -309,15 +309,28 @@ def shortened(value: Any) -> str:
     return text if len(text) <= 30 else f"{text[:29]}…"
 
 
+class BouncedFilter(DropdownFilter):
+    """Mails that another server sent back."""
+
+    title = _("came back")
+    parameter_name = "paper"
+
+    def lookups(self, request: Any, model_admin: Any) -> Any:
+        return [("came_back", _("came back"))]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        return queryset.filter(bounced_at__isnull=False) if self.value() == "came_back" else queryset
+
+
 @admin.register(Message)
 class MessageAdmin(RecordAdmin):
-    list_display = ["created_at", "recipient", "subject", "tenant", "progress", "attempts", "sent_at", "reason"]
+    list_display = ["created_at", "recipient", "subject", "tenant", "progress", "attempts", "sent_at", "trouble"]
     list_select_related = ["tenant"]
-    list_filter = [("state", MultipleChoicesDropdownFilter)]
+    list_filter = [("state", MultipleChoicesDropdownFilter), BouncedFilter]
     search_fields = ["recipient__startswith", "subject__startswith"]
     search_accounts = ("tenant",)
     fieldsets = [
-        (None, {"fields": [("progress", "attempts", "next_at", "sent_at"), "reason"]}),
+        (None, {"fields": [("progress", "attempts", "next_at", "sent_at"), "reason", ("bounced_at", "bounce")]}),
         (_("Message"), {"fields": ["tenant", ("sender", "recipient"), "subject", "body", ("file_name", "message_id")]}),
     ]
     readonly_fields = ["progress"]
@@ -325,7 +338,11 @@ class MessageAdmin(RecordAdmin):
 
     @display(description=_("state"), ordering="state")
     def progress(self, message: Message) -> SafeString:
-        return intent_badge(message)
+        return figures.badge(_("came back"), "danger") if message.bounced_at else intent_badge(message)
+
+    @display(description=_("reason"))
+    def trouble(self, message: Message) -> str:
+        return message.bounce or message.reason
 
     @admin.action(description=_("Send again what failed or is unknown"), permissions=["decide"])
     def send_again(self, request: HttpRequest, queryset: models.QuerySet[Message]) -> None:
