@@ -45,7 +45,9 @@ def world(db, settings, tmp_path, clock) -> World:
     parent = make_tenant(reference="PARENT", name="Konzern AG")
     own = make_tenant(reference="OWN", name="Filiale Nord", kind="branch", parent=parent)
     child = make_tenant(reference="CHILD", name="Lager", kind="branch", parent=own, invoice_to=parent, pay_by=parent)
-    sibling = make_tenant(reference="SIBLING", name="Filiale Süd", kind="branch", parent=parent, invoice_to=parent, pay_by=parent)
+    sibling = make_tenant(
+        reference="SIBLING", name="Filiale Süd", kind="branch", parent=parent, invoice_to=parent, pay_by=parent
+    )
     other = make_tenant(reference="OTHER", name="Fremd GmbH")
     abroad = make_tenant(reference="ABROAD", name="Anders GmbH")
     accounts = {t.reference: t for t in (parent, own, child, sibling, other, abroad)}
