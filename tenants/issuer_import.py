@@ -12,6 +12,7 @@ from tenants import import_rows, vat_id
 from tenants.cells import Choice, Text, Whole
 from tenants.import_rows import CHANGED, NEW, UNCHANGED, Recipe, Staged, Verdict
 from tenants.models import ImportBatch, Issuer
+from tenants.models.issuer import DocumentFormat
 from tenants.tabular import RowError
 from tenants.tenant_import import EMAIL, countries
 
@@ -35,8 +36,9 @@ COLUMNS = (
     Text(name="register_entry", max_length=200),
     Text(name="managing_directors", max_length=200),
     Whole(name="payment_days", maximum=365),
+    Choice(name="document_format", choices=tuple(DocumentFormat.values)),
 )
-DEFAULTED = ("language", "currency", "time_zone", "payment_days")  # an empty cell leaves them as they are
+DEFAULTED = ("language", "currency", "time_zone", "payment_days", "document_format")  # an empty cell leaves them as they are
 
 
 def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:

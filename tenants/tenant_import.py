@@ -41,6 +41,11 @@ COLUMNS = (
     Choice(name="collection", choices=tuple(Tenant.Collection.values)),
     Whole(name="payment_days", maximum=365),
     Text(name="project_code", max_length=60),
+    Choice(name="document_format", choices=tuple(Tenant.DocumentFormat.values)),
+    Text(name="leitweg_id", max_length=46),
+    Choice(name="consolidation", choices=tuple(Tenant.Consolidation.values)),
+    Whole(name="billing_day", minimum=1, maximum=31),
+    Text(name="po_number", max_length=60),
 )
 PLAIN = {  # column -> field, for what is stored as it stands
     "tenant_name": "name",
@@ -57,6 +62,11 @@ PLAIN = {  # column -> field, for what is stored as it stands
     "collection": "collection",
     "payment_days": "payment_days",
     "project_code": "project_code",
+    "document_format": "document_format",
+    "leitweg_id": "leitweg_id",
+    "consolidation": "consolidation",
+    "billing_day": "billing_day",
+    "po_number": "po_number",
 }
 REFERENCES = ("parent", "contracting_party", "invoice_to", "pay_by")
 DEEPEST = 50
@@ -245,7 +255,7 @@ def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
         stated = stated_cells(row)
         before = (tenant.vat_id, tenant.country)
         for name, attribute in PLAIN.items():
-            if name in stated and (stated[name] is not None or name in ("price_class", "payment_days")):
+            if name in stated and (stated[name] is not None or name in ("price_class", "payment_days", "billing_day")):
                 setattr(tenant, attribute, stated[name])
             elif name in stated and name != "kind":
                 setattr(tenant, attribute, "")

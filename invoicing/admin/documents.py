@@ -23,7 +23,7 @@ from unfold.decorators import display
 
 from billing.explanation import explain
 from invoicing import delivery, pdf, review
-from invoicing.admin import corrections
+from invoicing.admin import corrections, einvoices
 from invoicing.models import Delivery, DocumentFile, Invoice, Line, Posting, VatShare
 from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
@@ -271,6 +271,7 @@ class InvoiceAdmin(AccountScoped, RecordAdmin):
                 name="invoicing_invoice_pdf",
             ),
             *corrections.correction_urls(self),
+            *einvoices.einvoice_urls(self),
             *super().get_urls(),
         ]
 
@@ -321,6 +322,7 @@ def summary_of(invoice: Invoice) -> dict[str, Any]:
         "due_on": figures.day(invoice.due_on),
         "open": figures.money(left, invoice.currency) if left is not None else "",
         "is_paid": left is not None and not left,
+        "einvoice": einvoices.einvoice_of(invoice),
     }
 
 

@@ -65,7 +65,7 @@ class IssuerAdmin(SheetScreen, MasterAdmin):
             {
                 "fields": [
                     ("language", "currency", "time_zone"),
-                    ("payment_days", "issues_by_itself"),
+                    ("payment_days", "document_format", "issues_by_itself"),
                     ("largest_document", "most_periods"),
                 ]
             },

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from billing.kernel.money import places_of, rounded
 from config import demo
-from invoicing import bill_run
+from invoicing import bill_run, judging
 from invoicing.models import Invoice
 from tenants.errors import OperatorError
 from tenants.models import Issuer
@@ -44,6 +44,9 @@ class Command(BaseCommand):
         run = demo.start_run(issuer)
         with progress_bar(self.stderr, bill_run.progress(run).pending, _("payers billed")) as advance:
             bill_run.bill(run, on_step=advance)
+        with progress_bar(self.stderr, judging.waiting().count(), _("e-invoices checked")) as advance:
+            while some := judging.judge_pending():
+                advance(some.judged)
         done = bill_run.progress(run)
         self.stdout.write(
             _(
