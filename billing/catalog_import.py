@@ -35,17 +35,40 @@ COLUMNS = (
     Text(name="currency", required=True, max_length=3, upper=True),
     Choice(name="model", required=True, choices=tuple(Price.Model.values)),
     Number(name="package_size", digits=15, places=4, above=Decimal(0)),
+    Choice(name="package_rounding", choices=("total", "per_tier")),
     Number(name="up_to", digits=15, places=4, above=Decimal(0)),
     Number(name="unit_price", digits=15, places=10),
     Number(name="flat_amount", digits=15, places=4),
+    Number(name="tier_package_size", digits=15, places=4, above=Decimal(0)),
     Number(name="free_quantity", digits=15, places=4),
+    Choice(name="free_quantity_prorated", choices=("yes", "no")),
+    Choice(name="flat_amount_at_zero", choices=("yes", "no")),
     Number(name="minimum", digits=15, places=4),
     Number(name="maximum", digits=15, places=4),
     Day(name="valid_from"),
 )
 OF_THE_PRODUCT = ("name_de", "name_en", "unit", "tax_category", "interval", "timing")
-OF_THE_PRICE = ("model", "package_size", "free_quantity", "minimum", "maximum")
-FIELDS = {"maximum": "cap"}
+OF_THE_PRICE = (
+    "model",
+    "package_size",
+    "package_rounding",
+    "free_quantity",
+    "free_quantity_prorated",
+    "flat_amount_at_zero",
+    "minimum",
+    "maximum",
+)
+FIELDS = {
+    "maximum": "cap",
+    "package_rounding": "package_per_tier",
+    "free_quantity_prorated": "quota_prorated",
+    "flat_amount_at_zero": "flat_when_zero",
+}
+WORDS = {  # of what is kept as yes or no
+    "package_rounding": {True: "per_tier", False: None},
+    "free_quantity_prorated": {True: "yes", False: None},
+    "flat_amount_at_zero": {True: "yes", False: None},
+}
 MODELS = Price.Model
 NEEDS = {  # model -> the figures that each of its rows must have
     MODELS.FLAT: ("flat_amount",),
@@ -54,9 +77,12 @@ NEEDS = {  # model -> the figures that each of its rows must have
     MODELS.VOLUME: ("unit_price",),
     MODELS.PACKAGE: ("unit_price", "package_size"),
     MODELS.STAIRSTEP: ("flat_amount",),
+    MODELS.PERCENTAGE: ("unit_price",),
+    MODELS.COMMITMENT: ("flat_amount",),
 }
-TIERED = (MODELS.GRADUATED, MODELS.VOLUME, MODELS.STAIRSTEP)
-NO_UNIT_PRICE = (MODELS.FLAT, MODELS.STAIRSTEP)
+TIERED = (MODELS.GRADUATED, MODELS.VOLUME, MODELS.STAIRSTEP, MODELS.PACKAGE, MODELS.PERCENTAGE)
+NO_UNIT_PRICE = (MODELS.FLAT, MODELS.STAIRSTEP, MODELS.COMMITMENT)
+TIERS_OF_PACKAGES = (MODELS.GRADUATED, MODELS.VOLUME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +177,14 @@ def group_errors(group: Sequence[Staged]) -> dict[int, list[RowError]]:
             refuse(row, "unit_price", gettext("the price model %(model)s has no unit price"), model=model)
         if model != MODELS.PACKAGE and values.get("package_size"):
             refuse(row, "package_size", gettext("the price model %(model)s has no packages"), model=model)
+        if model not in TIERS_OF_PACKAGES and values.get("tier_package_size"):
+            refuse(row, "tier_package_size", gettext("the price model %(model)s has no packages per tier"), model=model)
+        if model != MODELS.PACKAGE and values.get("package_rounding") == "per_tier":
+            refuse(row, "package_rounding", gettext("the price model %(model)s has no packages"), model=model)
+        if model == MODELS.COMMITMENT:
+            for name in ("minimum", "maximum", "free_quantity"):
+                if values.get(name):
+                    refuse(row, name, gettext("must be empty for the price model %(model)s"), model=model)
         minimum, maximum = values.get("minimum"), values.get("maximum")
         if minimum is not None and maximum is not None and minimum > maximum:
             refuse(row, "minimum", gettext("is above the maximum"))
@@ -160,6 +194,12 @@ def group_errors(group: Sequence[Staged]) -> dict[int, list[RowError]]:
         elif bound in bounds:
             refuse(row, "up_to", gettext("row %(row)d has the same upper bound"), row=bounds[bound])
         bounds.setdefault(bound, row.number)
+        size = values.get("package_size")
+        in_total = model == MODELS.PACKAGE and values.get("package_rounding") != "per_tier"
+        if in_total and bound is not None and size and bound % size:
+            refuse(
+                row, "up_to", gettext("ends inside a package; round up per tier (package_rounding), or end with one")
+            )
     if None not in bounds and model in TIERED:
         refuse(group[-1], "up_to", gettext("the last tier must be open: one row of the price without an upper bound"))
     return errors
@@ -192,10 +232,15 @@ def price_difference(group: Sequence[Staged], found: Stored | None) -> list[dict
     for row in group:
         tier = tiers.pop(row.values.get("up_to"), None)
         stated = {name: row.values.get(name) or Decimal(0) for name in ("unit_price", "flat_amount")}
+        if "tier_package_size" in row.values:
+            stated["tier_package_size"] = row.values["tier_package_size"]
         if tier:
-            differences.append(
-                import_rows.difference({"unit_price": tier.unit_price, "flat_amount": tier.flat_amount}, stated)
-            )
+            old = {
+                "unit_price": tier.unit_price,
+                "flat_amount": tier.flat_amount,
+                "tier_package_size": tier.package_size,
+            }
+            differences.append(import_rows.difference(old, stated))
         else:
             differences.append(import_rows.difference({}, {"up_to": row.values.get("up_to") or "∞", **stated}))
     if tiers:
@@ -208,9 +253,18 @@ def price_difference(group: Sequence[Staged], found: Stored | None) -> list[dict
 
 def stated_of_price(row: Staged) -> dict[str, Any]:
     stated = {name: row.values[name] for name in OF_THE_PRICE if name in row.values}
+    for name, words in WORDS.items():
+        if name in stated:
+            stated[name] = stated[name] == words[True]
     if "free_quantity" in stated and stated["free_quantity"] is None:
         stated["free_quantity"] = Decimal(0)
     return stated
+
+
+def cells_of_price(price: Price) -> dict[str, Any]:
+    """A stored price as a file says it."""
+    kept = {name: getattr(price, FIELDS.get(name, name)) for name in OF_THE_PRICE}
+    return {name: WORDS[name][value] if name in WORDS else value for name, value in kept.items()}
 
 
 def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
@@ -251,6 +305,7 @@ def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
                 up_to=row.values.get("up_to"),
                 unit_price=row.values.get("unit_price") or Decimal(0),
                 flat_amount=row.values.get("flat_amount") or Decimal(0),
+                package_size=row.values.get("tier_package_size"),
             )
             for row in group
         )

@@ -24,9 +24,7 @@ class CatalogSheet(SheetResource):
             for price in product.prices.all():
                 if price.agreed_for_id is not None:
                     continue
-                of_the_price = {
-                    name: getattr(price, catalog_import.FIELDS.get(name, name)) for name in catalog_import.OF_THE_PRICE
-                }
+                of_the_price = catalog_import.cells_of_price(price)
                 for tier in price.tiers.all():
                     flat = price.model in catalog_import.NO_UNIT_PRICE
                     yield {
@@ -39,6 +37,7 @@ class CatalogSheet(SheetResource):
                         "up_to": tier.up_to,
                         "unit_price": None if flat else tier.unit_price,
                         "flat_amount": tier.flat_amount if flat or tier.flat_amount else None,
+                        "tier_package_size": tier.package_size,
                     }
 
 

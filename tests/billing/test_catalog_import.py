@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from django.utils import translation
 
-from billing import catalog_import
+from billing import catalog_import, charging
+from billing.kernel.pricing import rate
 from billing.models import Price, PriceClass, Product, Tier
 from tenants import staging
 from tests.builders import make_item
@@ -164,3 +165,71 @@ def test_only_currencies_in_use():
     assert errors(offer(SEAT.replace("EUR", "XAU") + "flat;;;;5.00")) == [
         "Row 2, column currency: “XAU” is none of the currencies in use"
     ]
+
+
+ALL = HEADER + ";tier_package_size;package_rounding;free_quantity;free_quantity_prorated;flat_amount_at_zero"
+
+
+def test_every_figure_of_a_price_comes_from_the_file():
+    batch = offer(
+        SEAT + "graduated;;1000;1.25;;100;;50;yes;yes",
+        SEAT + "graduated;;;1.00;;;;50;yes;yes",
+        "BOX;Paket;Box;C62;standard;monthly;1;EUR;package;10;25;5;;;per_tier;;;",
+        "BOX;Paket;Box;C62;standard;monthly;1;EUR;package;10;;4;;;per_tier;;;",
+        "SHARE;Anteil;Share;C62;standard;monthly;1;EUR;percentage;;1000;2.5;;;;;;",
+        "SHARE;Anteil;Share;C62;standard;monthly;1;EUR;percentage;;;1.5;;;;;;",
+        "LEAST;Mindestumsatz;Minimum;C62;standard;monthly;1;EUR;commitment;;;;500;;;;;",
+        header=ALL,
+    )
+    assert errors(batch) == []
+    apply(batch)
+    seat, box, share, least = (Price.objects.get(product__reference=name) for name in ("SEAT", "BOX", "SHARE", "LEAST"))
+    assert (seat.free_quantity, seat.quota_prorated, seat.flat_when_zero) == (50, True, True)
+    assert [tier.package_size for tier in seat.tiers.all()] == [100, None]
+    assert (box.package_size, box.package_per_tier) == (10, True)
+    assert (share.model, tiers(share)[0][1]) == ("percentage", Decimal("2.5"))
+    assert (least.model, tiers(least)[0][2]) == ("commitment", 500)
+    terms = charging.price_terms({seat.pk, box.pk, share.pk, least.pk})
+    assert rate(terms[seat.pk], Decimal(101)).amount == Decimal("1.25")
+    assert rate(terms[box.pk], Decimal(31)).amount == Decimal(19)  # 25 units: 3 packages at 5; 6 units: 1 at 4
+    assert rate(terms[share.pk], Decimal(2000)).amount == Decimal(40)
+    assert rate(terms[least.pk], Decimal(1)).amount == 0
+
+
+def test_the_same_file_again_changes_nothing():
+    rows = (SEAT + "graduated;;1000;1.25;;100;;50;yes;no", SEAT + "graduated;;;1.00;;;;50;yes;no")
+    apply(offer(*rows, header=ALL))
+    assert set(offer(*rows, header=ALL).rows.values_list("state", flat=True)) == {"unchanged"}
+    changed = offer(*(row.replace(";100;", ";200;") for row in rows), header=ALL)
+    assert sorted(changed.rows.values_list("state", flat=True)) == ["changed", "unchanged"]
+    apply(changed)
+    assert Tier.objects.get(up_to=1000).package_size == 200
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param(
+            "per_unit;;;1.00;;10;;;;",
+            "Row 2, column tier_package_size: the price model per_unit has no packages per tier",
+            id="packages per tier",
+        ),
+        pytest.param(
+            "volume;;;1.00;;;per_tier;;;",
+            "Row 2, column package_rounding: the price model volume has no packages",
+            id="no packages",
+        ),
+        pytest.param(
+            "commitment;;;;500;;;10;;",
+            "Row 2, column free_quantity: must be empty for the price model commitment",
+            id="a commitment with a free quantity",
+        ),
+        pytest.param(
+            "package;10;25;5;;;;;;",
+            "Row 2, column up_to: ends inside a package; round up per tier (package_rounding), or end with one",
+            id="a tier that ends inside a package",
+        ),
+    ],
+)
+def test_figures_that_do_not_go_with_the_model_are_refused(row, expected):
+    assert expected in errors(offer(SEAT + row, header=ALL))
