@@ -68,7 +68,7 @@ def close(
     check_no_drafts(tenant)
     if children and not lifts_children:
         raise refused(
-            _("%(count)d accounts stand below %(account)s: move or close them first."),
+            _("Accounts stand below %(account)s (%(count)d): move or close them first."),
             count=len(children),
             account=tenant.reference,
         )

@@ -124,7 +124,7 @@ def check_no_drafts(tenant: Tenant) -> None:
     drafts = Invoice.objects.drafts().filter(Q(payer=tenant) | Q(recipient=tenant)).count()
     if drafts:
         raise refused(
-            _("%(count)d drafts of %(account)s wait for a decision: issue or discard them first."),
+            _("Drafts of %(account)s wait for a decision (%(count)d): issue or discard them first."),
             count=drafts,
             account=tenant.reference,
         )

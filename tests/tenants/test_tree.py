@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from mptt.exceptions import InvalidMove
 
 from tenants import tree
 from tenants.models import Tenant
 from tests.builders import make_tenant
-
-pytestmark = pytest.mark.django_db
-
+from tests.concurrency import in_thread
 
 @pytest.fixture
-def accounts() -> None:
+def accounts(db) -> None:
     """GROUP over EAST (over SHOP) and WEST; ALONE for itself."""
     group = make_tenant(reference="GROUP")
     east = make_tenant(reference="EAST", parent=group)
@@ -97,3 +97,35 @@ def test_repairing_a_sound_tree_changes_nothing(accounts):
     before = list(Tenant.objects.order_by("id").values())
     tree.repair()
     assert list(Tenant.objects.order_by("id").values()) == before
+
+
+def test_200_moves_and_inserts_at_the_same_time_leave_a_sound_tree(own_database):
+    """Eight sessions, twenty-five changes each, in one tree: the lock lets them through one after the other."""
+    root = make_tenant(reference="ROOT")
+    for name in "ABCDEFGH":
+        make_tenant(reference=name, parent=root)
+
+    def work(worker: int) -> int:
+        moved = 0
+        for step in range(25):
+            own, other = "ABCDEFGH"[worker], "ABCDEFGH"[(worker + step) % 8]
+            account, place = Tenant.objects.get(reference=own), Tenant.objects.get(reference=other)
+            if step % 2:
+                make_tenant(reference=f"N-{worker}-{step}", parent=place)
+                moved += 1
+                continue
+            account.parent = place
+            try:
+                account.save()
+                moved += 1
+            except InvalidMove:  # somebody hung the place below this account meanwhile
+                account = Tenant.objects.get(reference=own)
+                account.parent = root
+                account.save()
+                moved += 1
+        return moved
+
+    assert sum(future.result() for future in [in_thread(partial(work, n)) for n in range(8)]) == 200
+    assert Tenant.objects.count() == 9 + 8 * 12
+    assert list(tree.faults()) == []
+    call_command("check_trees", stdout=StringIO())

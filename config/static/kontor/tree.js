@@ -33,9 +33,7 @@ document.addEventListener("DOMContentLoaded", () => {
         item.dataset.move = node.move;
         item.ariaLabel = `${node.reference} ${node.name}`;
         const row = made("div", "k-tree-row");
-        const twist = made("button", "k-tree-twist");
-        twist.type = "button";
-        twist.tabIndex = -1;
+        const twist = made("span", "k-tree-twist");
         twist.ariaHidden = "true";
         const link = made("a", "k-tree-name", node.name);
         link.href = node.url;
@@ -114,9 +112,7 @@ document.addEventListener("DOMContentLoaded", () => {
         marked?.classList.remove("k-tree-marked");
         marked = item;
         marked?.classList.add("k-tree-marked");
-        if (top) {
-            top.hidden = !item;
-        }
+        top?.classList.toggle("k-tree-ready", Boolean(item)); /* its place is kept: rows must not slip under the mouse */
     }
 
     async function begin() {
