@@ -24,13 +24,13 @@ from django.utils.translation import gettext_lazy as _
 
 from billing import charging
 from billing.models import Charge
-from invoicing import drafting, issuing, posting
+from invoicing import drafting, issuing, posting, taxation, vat_waiting
 from invoicing.models import BillRun, Invoice, Outcome
 from tenants.cells import FIRST_YEAR, LAST_YEAR
 from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
-from tenants.transactions import lock_free_payers, lock_payers, record
+from tenants.transactions import lock_free_payers, lock_payers, record, wake
 
 logger = logging.getLogger(__name__)
 OUTCOMES, CHARGES = table_of(Outcome), table_of(Charge)
@@ -103,6 +103,7 @@ def start(
     """
     refuse_slips(through=through, issue_on=issue_on)
     posting.ensure_chart(issuer)
+    taxation.ensure_rules(issuer)
     run, is_new = BillRun.objects.get_or_create(
         issuer=issuer,
         issue_on=issue_on,
@@ -284,7 +285,10 @@ def _is_charged_meanwhile(error: IntegrityError) -> bool:
 
 
 def bill_chunk(run: BillRun, payers: Sequence[int]) -> None:
-    """Charge, draft and, where the run issues by itself, issue; then write the outcomes."""
+    """Charge, draft and, where the run issues by itself, issue; then write the outcomes.
+
+    E-invoices are left as drafts: who judges them issues those that pass (``invoicing.judging``).
+    """
     lock_payers(payers)
     proposal = charging.propose(run.issuer_id, payers, through=run.through)
     drafts = drafting.propose(run.issuer, proposal, issue_on=run.issue_on)
@@ -294,8 +298,14 @@ def bill_chunk(run: BillRun, payers: Sequence[int]) -> None:
     )
     if run.issues_by_itself:
         issuing.number(
-            run.issuer, [issuing.Issuable.of(draft) for draft in drafts if not draft.is_nothing], on=run.issue_on
+            run.issuer,
+            [issuing.Issuable.of(draft) for draft in drafts if not (draft.is_nothing or draft.waits)],
+            on=run.issue_on,
         )
+    if unconfirmed := [draft.recipient.id for draft in drafts if draft.waits_for]:
+        vat_waiting.ask(run.issuer, unconfirmed)
+    if any(draft.waits_for_verdict for draft in drafts):
+        wake("invoicing.judge_pending")
     _write_outcomes(run, payers, drafts, proposal.left_out)
 
 
@@ -307,7 +317,7 @@ def _write_outcomes(
     for draft in drafts:
         documents[draft.payer.id] += not draft.is_nothing
         lines[draft.payer.id] += len(draft.lines)
-    done = (Outcome.State.ISSUED if run.issues_by_itself else Outcome.State.PROPOSED).value
+    undecided = {draft.payer.id for draft in drafts if not run.issues_by_itself or draft.waits}
     with translation.override(run.issuer.language):
         reasons = {
             payer: str(_("Not active, left out: %(accounts)s") % {"accounts": ", ".join(references)})
@@ -323,7 +333,7 @@ def _write_outcomes(
             """,
             [
                 list(payers),
-                [done if documents[payer] else Outcome.State.NOTHING_DUE.value for payer in payers],
+                [_outcome_of(documents[payer], is_undecided=payer in undecided) for payer in payers],
                 list(documents.values()),
                 list(lines.values()),
                 [reasons.get(payer, "") for payer in payers],
@@ -332,6 +342,12 @@ def _write_outcomes(
         )
     facts = {"payers": len(payers), "documents": sum(documents.values()), "lines": sum(lines.values())}
     record(table_of(BillRun), run.pk, "billed", facts)
+
+
+def _outcome_of(documents: int, *, is_undecided: bool) -> str:
+    if not documents:
+        return Outcome.State.NOTHING_DUE.value
+    return (Outcome.State.PROPOSED if is_undecided else Outcome.State.ISSUED).value
 
 
 def park(run: BillRun, payer: int, error: Exception) -> None:

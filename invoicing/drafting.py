@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,19 +17,25 @@ from django.utils.translation import gettext_lazy as _
 from billing.charging import Contract, Proposal, Proposed
 from billing.kernel.money import places_of
 from billing.kernel.term import term_on
-from invoicing import grouping, parties
+from invoicing import allowances, book_vat, grouping, parties, taxation
 from invoicing.kernel import content, vat
-from invoicing.kernel.totals import Totals, totals
+from invoicing.kernel.taxation import Regime, Treatment
+from invoicing.kernel.totals import Share, Totals, totals
 from invoicing.models import Invoice, Line, Section, VatShare
 from invoicing.parties import Account, Accounts
 from tenants.copying import copy_rows, new_keys, table_of
 from tenants.errors import OperatorError
-from tenants.models import Issuer
+from tenants.models import Issuer, Tenant
 from tenants.responsibility import in_force
 
 INVOICES, SECTIONS, LINES, VAT_SHARES = (table_of(model) for model in (Invoice, Section, Line, VatShare))
 # What is neither Latin nor usual punctuation; of these the documents' font lacks some (all others it has).
 UNUSUAL = re.compile("[^\x20-\x7e\xa0-\u017f\u2010-\u2015\u2018-\u201e\u2020-\u2022\u2026\u20ac\u2122]")
+
+
+TAXED_BY = ("rule_id", "country", "exemption_code", "notice", "ledger_role", "vat_check_id")
+VAT_CHECK_PENDING = _("VAT check pending: VIES has not confirmed the VAT id yet. The document goes on by itself.")
+Taxed = tuple[Proposed, Treatment]
 
 
 class BeyondBounds(OperatorError):
@@ -81,10 +87,33 @@ class Draft:
     case: vat.Case
     totals: Totals
     parties: str  # canonical JSON
+    format: str
     sections: list[DraftSection]
     lines: list[DraftLine]
+    lowered: Sequence[allowances.DraftAllowance] = ()
+    treatments: dict[Decimal, Treatment] = field(default_factory=dict)  # by rate
+    in_books: book_vat.InBooks | None = None
+    vat_check: int | None = None  # that the document relies on
+    waits_for: str = ""
     content_hash: str = ""
     key: int = 0
+
+    @property
+    def booked_shares(self) -> tuple[Share, ...]:
+        """The VAT shares with the role of their ledger accounts."""
+        return tuple(
+            replace(share, ledger_role=self.treatments[share.rate].rule.ledger_role) for share in self.totals.shares
+        )
+
+    @property
+    def waits_for_verdict(self) -> bool:
+        """An e-invoice, which a worker judges before it is released (``invoicing.judging``)."""
+        return self.format != Tenant.DocumentFormat.PDF and not self.is_nothing
+
+    @property
+    def waits(self) -> bool:
+        """For something outside, so that no run issues it by itself now."""
+        return self.waits_for_verdict or bool(self.waits_for and not self.is_nothing)
 
     @property
     def is_nothing(self) -> bool:
@@ -99,10 +128,14 @@ class Facts(Accounts):
     products: dict[int, tuple[str, str, str, str, str]] = field(default_factory=dict)
     discounts: dict[str, tuple[str, str]] = field(default_factory=dict)
     originals: dict[int, dict[str, str]] = field(default_factory=dict)
+    exchange_rates: dict[str, book_vat.Rate] = field(default_factory=dict)
+    document_discounts: allowances.Discounts = field(default_factory=allowances.Discounts)
 
 
 def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft]:
     """The documents that the charges of ``proposal`` make, dated ``issue_on``; writes nothing.
+
+    Charges of which some days are taxed otherwise than others are parted in ``proposal``: write it afterwards.
 
     Raises ``IncompleteParty`` or ``NoVatRule`` naming the account that cannot be invoiced, ``UnprintableText`` quoting
     what the documents' font cannot draw, ``BeyondBounds`` naming what is above the issuer's bounds, and
@@ -113,16 +146,26 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
         return []
     parties.check_issuer(issuer)
     facts = _facts_for(proposal.charges)
+    facts.exchange_rates = book_vat.rates_of(
+        issuer, {charge.position.contract.currency for charge in proposal.charges}, on=issue_on
+    )
+    taxes = taxation.Taxes.of(issuer, on=issue_on)
     seller = parties.seller_of(issuer)
-    groups: dict[grouping.Key, list[Proposed]] = defaultdict(list)
+    groups: dict[tuple[grouping.Key, Regime], list[Taxed]] = defaultdict(list)
     keys: dict[int, grouping.Key] = {}
-    for charge in proposal.charges:
-        contract = charge.position.contract
+    charges: list[Proposed] = []
+    for whole in proposal.charges:
+        contract = whole.position.contract
         key = keys.get(contract.key)
         if key is None:
             key = keys[contract.key] = grouping.key_of(contract, facts, issuer)
-        groups[key].append(charge)
-    drafts = [_draft(issuer, key, charges, facts, seller, issue_on) for key, charges in groups.items()]
+        recipient, tax_category = facts.accounts[key.recipient], facts.products[whole.position.product][3]
+        for charge in taxes.parts(recipient, facts, tax_category, whole):
+            charges.append(charge)
+            treatment = taxes.treatment(recipient, facts, tax_category, charge.due.period.last_day)
+            groups[key, treatment.regime].append((charge, treatment))
+    proposal.charges = charges
+    drafts = [_draft(issuer, key, group, facts, taxes, seller, issue_on) for (key, _regime), group in groups.items()]
     refuse_beyond_bounds(issuer, proposal, drafts)
     for draft in drafts:
         refuse_unprintable(draft)
@@ -166,7 +209,7 @@ def refuse_beyond_bounds(issuer: Issuer, proposal: Proposal, drafts: Sequence[Dr
 def refuse_unprintable(draft: Draft) -> None:
     """Raises ``UnprintableText``: what is issued cannot be changed, so that it can be drawn must be known before."""
     names = [text for section in draft.sections for text in (section.name, section.project_code)]
-    texts = [draft.po_number, *names, *(line.text for line in draft.lines)]
+    texts = [draft.po_number, *names, *(line.text for line in draft.lines), *(one.text for one in draft.lowered)]
     records = [draft.parties, *(line.details for line in draft.lines)]
     if UNUSUAL.search("".join([*texts, *records])):
         from invoicing.pdf import paper  # here: the PDF makers take long to load, and are seldom asked
@@ -185,7 +228,10 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
-    """Store drafts whose charges are written, in the caller's transaction; one of nothing is closed."""
+    """Store drafts whose charges are written, in the caller's transaction.
+
+    One of nothing is closed; an e-invoice is not released by anybody before it is judged.
+    """
     keys = new_keys(**{INVOICES: len(drafts), SECTIONS: sum(len(draft.sections) for draft in drafts)})
     section_keys = iter(keys[SECTIONS])
     invoices, sections, lines, shares = [], [], [], []
@@ -201,7 +247,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                 draft.recipient.id,
                 draft.payer.id,
                 draft.kind,
-                Invoice.State.CLOSED.value if draft.is_nothing else state,
+                _state_of(draft, state),
                 draft.issued_on,
                 draft.due_on,
                 draft.language,
@@ -215,7 +261,8 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                 draft.parties,
                 draft.content_hash,
                 "",
-                "",
+                str(VAT_CHECK_PENDING) if draft.waits_for and not draft.is_nothing else "",
+                "" if draft.is_nothing else draft.waits_for,
             )
         )
         places: list[int] = []
@@ -243,7 +290,10 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                     line.details,
                 )
             )
-        shares += [(key, share.case.value, share.rate, currency, share.base, share.vat) for share in total.shares]
+        shares += [
+            (key, share.case.value, share.rate, currency, share.base, share.vat, *_taxed_by(draft, share))
+            for share in total.shares
+        ]
     copy_rows(
         INVOICES,
         (
@@ -268,6 +318,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
             "content_hash",
             "chain_hash",
             "reason",
+            "waits_for",
         ),
         invoices,
     )
@@ -296,44 +347,76 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
         ),
         lines,
     )
-    copy_rows(VAT_SHARES, ("invoice_id", "vat_case", "vat_rate", "currency", "base", "vat"), shares)
+    copy_rows(VAT_SHARES, ("invoice_id", "vat_case", "vat_rate", "currency", "base", "vat", *TAXED_BY), shares)
+    book_vat.write((draft.key, draft.in_books) for draft in drafts if draft.in_books)
+    allowances.write([(draft.key, draft.currency, draft.lowered) for draft in drafts])
+
+
+def _taxed_by(draft: Draft, share: Share) -> tuple[Any, ...]:
+    """The columns ``TAXED_BY`` of a VAT share."""
+    treatment = draft.treatments[share.rate]
+    rule = treatment.rule
+    notice = rule.notice(draft.language)
+    return rule.key, treatment.country, rule.exemption_code, notice, rule.ledger_role, draft.vat_check
+
+
+def _state_of(draft: Draft, wanted: str) -> str:
+    if draft.is_nothing:
+        return Invoice.State.CLOSED.value
+    if draft.waits_for:
+        return Invoice.State.HELD.value
+    return Invoice.State.DRAFT.value if draft.waits_for_verdict else wanted
 
 
 def _draft(
     issuer: Issuer,
     key: grouping.Key,
-    charges: list[Proposed],
+    group: list[Taxed],
     facts: Facts,
+    taxes: taxation.Taxes,
     seller: dict[str, str],
     issue_on: date,
 ) -> Draft:
     recipient, payer = facts.accounts[key.recipient], facts.accounts[key.payer]
     currency, po_number, collection = key.currency, key.po_number, key.collection
-    case = parties.case_of(issuer, recipient)
+    case = group[0][1].rule.case
     language = in_force("language", facts.line_of(recipient), issuer)
-    charges.sort(key=_printed_order(facts))
+    printed = _printed_order(facts)
+    group.sort(key=lambda taxed: printed(taxed[0]))
+    charges = [charge for charge, _treatment in group]
     sections = _sections(charges, recipient, facts)
     place = {section.tenant: position for position, section in enumerate(sections, 1)}
     contracts: dict[int, dict[str, Any]] = {}
     known: dict[int, str] = {}
     lines = []
-    for charge in charges:
-        name_de, name_en, unit, tax_category, _reference = facts.products[charge.position.product]
-        try:
-            rate = vat.rate_of(case, tax_category, charge.due.period.end - timedelta(days=1))
-        except ValueError as error:
-            raise parties.NoVatRule(str(error)) from error
+    treatments = taxation.by_rate(treatment for _charge, treatment in group)
+    for charge, treatment in group:
+        name_de, name_en, unit, _tax_category, _reference = facts.products[charge.position.product]
         lines.append(
             DraftLine(
                 charge,
                 place.get(charge.position.contract.tenant),
                 name_de if language == "de" else name_en,
                 unit,
-                rate,
+                treatment.rate,
                 _details(charge, facts, contracts, known, language, issue_on),
             )
         )
-    total = totals([(case, line.rate, line.charge.due.net) for line in lines], places_of(currency))
+    lowered = facts.document_discounts.of_draft(
+        [_covered(line, case) for line in lines],
+        payer=payer.id,
+        issue_on=issue_on,
+        currency=currency,
+        language=language,
+        places=places_of(currency),
+    )
+    total = totals(
+        [
+            *((case, line.rate, line.charge.due.net) for line in lines),
+            *((one.case, one.rate, -one.amount) for one in lowered),
+        ],
+        places_of(currency),
+    )
     draft = Draft(
         issuer=issuer.pk,
         recipient=recipient,
@@ -347,12 +430,26 @@ def _draft(
         po_number=po_number,
         case=case,
         totals=total,
-        parties=parties.parties_of(seller, recipient, payer, facts, case),
+        format=parties.format_of(issuer, recipient, facts),
+        parties=parties.parties_of(issuer, seller, recipient, payer, facts, case, taxation.evidence(treatments)),
         sections=sections,
         lines=lines,
+        lowered=lowered,
+        treatments=treatments,
+        in_books=book_vat.in_books(issuer, currency, total, facts.exchange_rates, on=issue_on),
     )
+    if case in parties.RESTS_ON_THE_VAT_ID and recipient.id in facts.vat_checks:
+        draft.vat_check = facts.vat_checks[recipient.id].key
+    if taxes.waits(recipient, facts, treatments.values()):
+        draft.waits_for = Invoice.WaitsFor.VAT_CHECK.value
     draft.content_hash = _content_hash(draft)
     return draft
+
+
+def _covered(line: DraftLine, case: vat.Case) -> allowances.Covered:
+    due = line.charge.due
+    contract = line.charge.position.contract.key
+    return allowances.Covered(contract, case, line.rate, due.net, due.corrects or due.reverses)
 
 
 def _printed_order(facts: Facts) -> Callable[[Proposed], tuple[Any, ...]]:
@@ -413,6 +510,9 @@ def _details(
 def contract_details(contract: Contract, on: date) -> dict[str, Any]:
     """The particulars of a contract that an invoice of day ``on`` tells (A-14)."""
     details: dict[str, Any] = {"contract": contract.reference, "starts_on": contract.starts_on.isoformat()}
+    for name, day in (("activated_on", contract.activated_on), ("accepted_on", contract.accepted_on)):
+        if day is not None:
+            details[name] = day.isoformat()
     if contract.ends_before is not None:
         details["ends_before"] = contract.ends_before.isoformat()
     if contract.term_months:
@@ -433,6 +533,11 @@ def contract_details(contract: Contract, on: date) -> dict[str, Any]:
             details["renews_on"] = term.renews_on.isoformat()
             details["notice_by"] = term.notice_by.isoformat()
     return details
+
+
+def _share_text(draft: Draft, share: Share) -> str:
+    _rule, country, code, notice, _role, _check = _taxed_by(draft, share)
+    return content.share_text(share.case.value, share.rate, share.base, share.vat, country, code, notice)
 
 
 def _content_hash(draft: Draft) -> str:
@@ -469,7 +574,14 @@ def _content_hash(draft: Draft) -> str:
             )
             for n, line in enumerate(draft.lines, 1)
         ],
-        [content.share_text(s.case.value, s.rate, s.base, s.vat) for s in total.shares],
+        [
+            *(_share_text(draft, share) for share in total.shares),
+            *([draft.in_books.text] if draft.in_books is not None else []),
+        ],
+        [
+            content.allowance_text(n, one.text, one.percent, one.case.value, one.rate, one.base, one.amount)
+            for n, one in enumerate(draft.lowered, 1)
+        ],
     )
 
 
@@ -492,6 +604,9 @@ def _facts_for(charges: Sequence[Proposed]) -> Facts:
                 }
             )
         _refuse_credited_by_hand(charges, list(corrected))
+    contracts = {charge.position.contract.key: charge.position.contract for charge in charges}
+    payers = {grouping.payer_of(one, facts.accounts[one.tenant]) for one in contracts.values()}
+    facts.document_discounts = allowances.read(contracts, payers, corrected)
     return facts
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from invoicing import drafting, grouping, parties, posting, review, taxation
+from invoicing import drafting, grouping, parties, posting, review, taxation, vat_waiting
 from invoicing.kernel.content import chained
 from invoicing.kernel.totals import Share
 from invoicing.kernel.vat import Case
@@ -71,7 +71,8 @@ def issue_released(run: BillRun, *, by: Any = None) -> int:
 
 @transaction.atomic
 def issue(invoices: Sequence[int], *, by: Any = None) -> int:
-    """Issue those of the drafts that are released; returns how many. The others, and issued ones, stay as they are.
+    """Issue those of the drafts that are released; returns how many. The others, and issued ones, stay as they are;
+    one that shows no VAT by a VAT id that is to be confirmed again is held until it is (``invoicing.vat_waiting``).
 
     Raises ``Outdated`` naming the recipient whose master data have changed since the draft was made.
     """
@@ -83,15 +84,19 @@ def issue(invoices: Sequence[int], *, by: Any = None) -> int:
     )
     if not released:
         return 0
-    review.put_on_record(Invoice.State.ISSUED.value, released, by=by)
     issuers = Issuer.objects.in_bulk({invoice.issuer_id for invoice in released})
-    issuables = issuables_of(released)
-    for (issuer_id, issued_on), group in groupby(released, key=lambda i: (i.issuer_id, i.issued_on)):
+    issued: list[Invoice] = []
+    for issuer_id, of_issuer in groupby(released, key=lambda invoice: invoice.issuer_id):
+        own = list(of_issuer)
+        issued += vat_waiting.without_pending(issuers[issuer_id], own, _accounts_of(own))
+    review.put_on_record(Invoice.State.ISSUED.value, issued, by=by)
+    issuables = issuables_of(issued)
+    for (issuer_id, issued_on), group in groupby(issued, key=lambda i: (i.issuer_id, i.issued_on)):
         issuer, documents = issuers[issuer_id], list(group)
         check_up_to_date(issuer, documents)
         number(issuer, [issuables[document.pk] for document in documents], on=issued_on)
     _settle_outcomes(released)
-    return len(released)
+    return len(issued)
 
 
 def issuables_of(invoices: Sequence[Invoice]) -> dict[int, Issuable]:
@@ -190,9 +195,13 @@ def _locked_ranges(issuer: Issuer, kinds: Sequence[str], year: int) -> dict[str,
     return ranges
 
 
+def _accounts_of(invoices: Sequence[Invoice]) -> parties.Accounts:
+    return parties.read_accounts({key for invoice in invoices for key in (invoice.recipient_id, invoice.payer_id)})
+
+
 def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
     """Refuse drafts whose parties are no longer what they were: the release was for what stands in the draft."""
-    facts = parties.read_accounts({key for invoice in invoices for key in (invoice.recipient_id, invoice.payer_id)})
+    facts = _accounts_of(invoices)
     seller = parties.seller_of(issuer)
     supplies = taxation.supplies_of([invoice.pk for invoice in invoices])
     for invoice in invoices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
@@ -12,8 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from invoicing.kernel import content, vat
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
+from tenants.responsibility import in_force
 
 PART_OF_THE_PARENT = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEPARTMENT.value})
+
+
+RESTS_ON_THE_VAT_ID = frozenset({vat.Case.REVERSE_CHARGE, vat.Case.WITHIN_EU})
 
 
 class IncompleteParty(OperatorError):
@@ -42,6 +46,8 @@ class Account:
     country: str
     vat_id: str
     vat_id_valid: bool
+    buys_as: str
+    email: str
     language: str
     currency: str
     price_class: int | None
@@ -49,6 +55,8 @@ class Account:
     payment_days: int | None
     auto_mail: bool | None
     time_zone: str
+    document_format: str
+    leitweg_id: str
     project_code: str
     po_number: str
     consolidation: str
@@ -56,12 +64,22 @@ class Account:
     lft: int
 
 
+class VatEvidence(NamedTuple):
+    """The latest check of a VAT id; ``on`` is an ISO date in UTC."""
+
+    method: str
+    on: str
+    is_valid: bool
+    consultation_number: str
+    key: int
+
+
 @dataclass(slots=True)
 class Accounts:
     """Accounts that documents name, by key, with their ancestors; and the latest VAT checks of those with a VAT id."""
 
     accounts: dict[int, Account]
-    vat_checks: dict[int, tuple[str, str, bool]]
+    vat_checks: dict[int, VatEvidence]
 
     def line_of(self, account: Account) -> list[Account]:
         """The account and its ancestors, nearest first."""
@@ -90,24 +108,14 @@ def read_accounts(tenants: Iterable[int]) -> Accounts:
         accounts = {row[0]: Account(*row) for row in cursor.fetchall()}
         cursor.execute(
             """
-            select distinct on (tenant_id) tenant_id, method, (checked_at at time zone 'UTC')::date::text, is_valid
-              from tenants_vatcheck where tenant_id = any(%s) order by tenant_id, id desc
+            select distinct on (c.tenant_id) c.tenant_id, c.method, (c.checked_at at time zone 'UTC')::date::text,
+                   c.is_valid, c.consultation_number, c.id
+              from tenants_vatcheck c join tenants_tenant t on t.id = c.tenant_id and t.vat_id = c.vat_id
+             where c.tenant_id = any(%s) order by c.tenant_id, c.id desc
             """,
             [[account.id for account in accounts.values() if account.vat_id]],
         )
-        return Accounts(accounts, {row[0]: row[1:] for row in cursor.fetchall()})
-
-
-def case_of(issuer: Issuer, recipient: Account) -> vat.Case:
-    try:
-        return vat.case_of(
-            issuer.country, recipient.country, buyer_vat_id_is_valid=bool(recipient.vat_id) and recipient.vat_id_valid
-        )
-    except ValueError as error:
-        raise NoVatRule(
-            _("%(issuer)s: no VAT rules are known for an issuer in %(country)s.")
-            % {"issuer": issuer.reference, "country": issuer.country}
-        ) from error
+        return Accounts(accounts, {row[0]: VatEvidence(*row[1:]) for row in cursor.fetchall()})
 
 
 def recipient_of(account: Account, wanted: Account, facts: Accounts) -> Account:
@@ -209,13 +217,38 @@ def party_of(account: Account) -> dict[str, str]:
     return party
 
 
-def parties_of(seller: dict[str, str], recipient: Account, payer: Account, facts: Accounts, case: vat.Case) -> str:
-    """Seller, buyer, payer where it differs, and the VAT check relied on, in canonical JSON."""
+def format_of(issuer: Issuer, recipient: Account, facts: Accounts) -> str:
+    """As what documents go out to the account: on paper alone, or in a form of e-invoice (``DocumentFormat``)."""
+    return str(in_force("document_format", facts.line_of(recipient), issuer))
+
+
+def parties_of(
+    issuer: Issuer,
+    seller: dict[str, str],
+    recipient: Account,
+    payer: Account,
+    facts: Accounts,
+    case: vat.Case,
+    taxed: dict[str, Any],
+) -> str:
+    """Seller, buyer, payer where it differs, the tax rules that hit, and the VAT check relied on, in canonical JSON.
+
+    An e-invoice says its format, and what only its buyer is asked for: Leitweg-ID and electronic address.
+    """
     parties: dict[str, Any] = {"seller": seller, "buyer": party_of(recipient)}
     if payer.id != recipient.id:
         parties["payer"] = party_of(payer)
-    if case is vat.Case.REVERSE_CHARGE or (recipient.vat_id and not recipient.vat_id_valid):
+    if taxed:
+        parties["vat"] = taxed
+    if case in RESTS_ON_THE_VAT_ID or (recipient.vat_id and not recipient.vat_id_valid):
         check = facts.vat_checks.get(recipient.id)
         if check is not None:
-            parties["vat_check"] = {"method": check[0], "on": check[1], "valid": check[2]}
+            parties["vat_check"] = {"method": check.method, "on": check.on, "valid": check.is_valid}
+            if check.consultation_number:
+                parties["vat_check"]["consultation_number"] = check.consultation_number
+    form = format_of(issuer, recipient, facts)
+    if form != Tenant.DocumentFormat.PDF:
+        parties["format"] = form
+        asked = {"leitweg_id": in_force("leitweg_id", facts.line_of(recipient), issuer), "email": recipient.email}
+        parties["buyer"] |= {name: value for name, value in asked.items() if value}
     return content.canonical_json(parties)

@@ -26,8 +26,16 @@ CHART: Final = {
     "revenue_S_19": ("8400", "Erlöse 19 % USt"),
     "revenue_S_7": ("8300", "Erlöse 7 % USt"),
     "revenue_AE": ("8336", "Erlöse aus im anderen EU-Land steuerpflichtigen sonstigen Leistungen"),
+    "revenue_S_16": ("8340", "Erlöse 16 % USt"),
+    "revenue_K": ("8125", "Steuerfreie innergemeinschaftliche Lieferungen (§ 4 Nr. 1b UStG)"),
+    "revenue_G": ("8120", "Steuerfreie Ausfuhrlieferungen (§ 4 Nr. 1a UStG)"),
+    "revenue_E": ("8100", "Steuerfreie Umsätze (§ 4 Nr. 8 ff. UStG)"),
+    "revenue_SMALL": ("8195", "Erlöse als Kleinunternehmer (§ 19 UStG)"),
+    "revenue_OSS": ("8331", "Erlöse, im anderen EU-Land steuerpflichtig (One-Stop-Shop)"),
     "revenue_O": ("8338", "Erlöse aus im Drittland steuerbaren Leistungen"),
     "vat_19": ("1776", "Umsatzsteuer 19 %"),
+    "vat_16": ("1775", "Umsatzsteuer 16 %"),
+    "vat_OSS": ("1768", "Umsatzsteuer anderer EU-Länder (One-Stop-Shop)"),
     "vat_7": ("1771", "Umsatzsteuer 7 %"),
 }
 

@@ -221,7 +221,7 @@ def _document_differences(
             yield None, (gettext("sum of section %s") % position, section_net, nets[position])
     try:
         reckoned = by_hand or totals(document.nets(), places_of(currency))
-        kept = tuple(Share(vat.Case(case), rate, base, part) for case, rate, base, part, _c in document.shares)
+        kept = tuple(Share(vat.Case(case), rate, base, part) for case, rate, base, part, *_ in document.shares)
     except (ValueError, ArithmeticError) as error:
         yield None, (gettext("totals"), "", error)
         return

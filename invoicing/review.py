@@ -180,7 +180,9 @@ def _decide(invoices: QuerySet[Invoice], state: Invoice.State, *, reason: str, b
     if state == Invoice.State.RELEASED:
         refuse_not_passed(drafts)
     put_on_record(state.value, drafts, by=by, reason=reason)
-    return Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(state=state, reason=reason)
+    return Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(
+        state=state, reason=reason, waits_for=""
+    )
 
 
 def refuse_not_passed(drafts: Iterable[Invoice]) -> None:

@@ -33,8 +33,12 @@ LINES: Final = """
      where l.invoice_id = any(%s) order by l.invoice_id, l.position
 """
 SHARES: Final = """
-    select invoice_id, vat_case, vat_rate, base, vat, currency from invoicing_vatshare where invoice_id = any(%s)
+    select invoice_id, vat_case, vat_rate, base, vat, country, exemption_code, notice, ledger_role, currency
+      from invoicing_vatshare where invoice_id = any(%s)
      order by invoice_id, vat_rate desc, vat_case collate "C"
+"""
+IN_BOOKS: Final = """
+    select invoice_id, net, vat, rate, rate_on, source, currency from invoicing_bookvat where invoice_id = any(%s)
 """
 ALLOWANCES: Final = """
     select invoice_id, position, text, percent, vat_case, vat_rate, base, amount, trace, currency
@@ -52,6 +56,7 @@ class Document:
     lines: list[Row] = field(default_factory=list)
     shares: list[Row] = field(default_factory=list)
     allowances: list[Row] = field(default_factory=list)
+    in_books: list[Row] = field(default_factory=list)  # one, of a document in a foreign currency
 
     def nets(self) -> list[tuple[Case, Decimal, Decimal]]:
         """Case, rate and net of each line and, taken off, of each allowance. Raises ``ValueError`` for no VAT case."""
@@ -62,7 +67,7 @@ class Document:
 
 
 def chunks(keys: Sequence[int] | None = None) -> Iterator[dict[int, Document]]:
-    """All documents, or those of ``keys``, by their keys; five queries for each chunk."""
+    """All documents, or those of ``keys``, by their keys; six queries for each chunk."""
     last, wanted = 0, None if keys is None else list(keys)
     with connection.cursor() as cursor:
         while True:
@@ -76,6 +81,7 @@ def chunks(keys: Sequence[int] | None = None) -> Iterator[dict[int, Document]]:
                 (LINES, "lines"),
                 (SHARES, "shares"),
                 (ALLOWANCES, "allowances"),
+                (IN_BOOKS, "in_books"),
             ):
                 cursor.execute(query, [list(documents)])
                 for key, *row in cursor.fetchall():
@@ -104,7 +110,10 @@ def content_hash(document: Document) -> str:
         head,
         [content.section_text(position, name, net, code) for position, name, net, code, _ in document.sections],
         [_line_text(line) for line in document.lines],
-        [content.share_text(case, rate, base, vat) for case, rate, base, vat, _currency in document.shares],
+        [
+            *(content.share_text(*share[:-2]) for share in document.shares),
+            *(content.book_vat_text(one[-1], *one[:-1]) for one in document.in_books),
+        ],
         [content.allowance_text(*allowance[:-2]) for allowance in document.allowances],
     )
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from invoicing import bill_run, delivery, judging, pdf, price_notice, section_copies, statements, webhook_events
+from invoicing import (
+    bill_run,
+    delivery,
+    judging,
+    pdf,
+    price_notice,
+    section_copies,
+    statements,
+    vat_waiting,
+    webhook_events,
+)
 from invoicing.models import BillRun
 
 BATCH = 100  # PDFs between two looks at what can be mailed
@@ -65,3 +75,8 @@ def tell(**_newer: object) -> None:
 def write_price_notices(**_newer: object) -> None:
     while price_notice.write_notices(limit=BATCH):
         pass
+
+
+@shared_task(name="invoicing.settle_vat_checks")
+def settle_vat_checks(**_newer: object) -> None:
+    vat_waiting.settle()

@@ -37,8 +37,16 @@ class Answer:
     retry_after: int | None = None
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, to_anyone: bool) -> Answer:
-    """POST ``body``; raises ``Unreachable``.
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    to_anyone: bool,
+    read: int = READ,
+    whole_time: float = WHOLE_TIME,
+) -> Answer:
+    """POST ``body``; raises ``Unreachable``. Of the answer ``read`` bytes are looked at.
 
     Unless ``to_anyone``, only by https, and only to public addresses.
     """
@@ -50,7 +58,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, to_anyone: bool) 
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     try:
         connection.sock = _connected(host, port, to_anyone)
-        with _within(WHOLE_TIME, connection) as is_late:
+        with _within(whole_time, connection) as is_late:
             if parts.scheme == "https":
                 connection.sock = ssl.create_default_context().wrap_socket(
                     connection.sock, server_hostname=host, do_handshake_on_connect=False
@@ -58,7 +66,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, to_anyone: bool) 
                 connection.sock.do_handshake()
             connection.request("POST", path, body, dict(headers))
             response = connection.getresponse()
-            text = response.read(READ).decode("utf-8", "replace")
+            text = response.read(read).decode("utf-8", "replace")
             if is_late.is_set():  # what was cut off reads like an end
                 raise TimeoutError
             return Answer(response.status, text, _seconds(response.headers.get("Retry-After")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from tenants import issuer_import, messages, sign_in, staging, tenant_import, webhooks
+from tenants import issuer_import, messages, sign_in, staging, tenant_import, vat_inquiries, webhooks
 
 RECIPES = {recipe.kind: recipe for recipe in (issuer_import.RECIPE, tenant_import.RECIPE)}
 
@@ -41,4 +41,10 @@ def send_sign_in_link(*, user_id: int, page: str, language: str, **_newer: objec
 @shared_task(name="tenants.send_webhooks")
 def send_webhooks(**_newer: object) -> None:
     while webhooks.send_pending(clock=timezone.now):
+        pass
+
+
+@shared_task(name="tenants.ask_vies")
+def ask_vies(**_newer: object) -> None:
+    while vat_inquiries.answer_pending(clock=timezone.now) != vat_inquiries.Asked():
         pass

@@ -1,4 +1,4 @@
-"""Whether a VAT id counts, and the evidence for it. Until the VIES adapter exists: by its check digits."""
+"""Whether a VAT id counts by its form and its check digits. Whether it is in force, VIES says (``vat_inquiries``)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from stdnum import get_cc_module
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError
 
-PREFIXES = {"GR": "EL"}  # the country's code in VAT ids where it is not the ISO code
+PREFIXES = {"GR": "EL", "MC": "FR"}  # where the ids of a country do not begin with its ISO code; Monaco has French ids
 MEMBER_STATES = frozenset(code.upper() for code in vat.MEMBER_STATES if code != "xi")
 
 
@@ -29,7 +29,7 @@ def check(vat_id: str, country: str) -> Answer:
     written = compact(vat_id)
     if not written:
         return Answer("", False, gettext("no VAT id"))
-    if country in MEMBER_STATES or (country == "GB" and written.startswith("XI")):
+    if country in MEMBER_STATES or country == "MC" or (country == "GB" and written.startswith("XI")):
         prefix = PREFIXES.get(country, "XI" if country == "GB" else country)
         if not written.startswith(prefix):
             return Answer(written, False, gettext("the VAT id does not begin with %(prefix)s") % {"prefix": prefix})

@@ -53,7 +53,7 @@ def _faults(document: Document, posted: Sequence[Posted], by_hand: Totals | None
     state, kind, currency, vat_case, net, vat, gross = (document.head[n] for n in (2, 3, 7, 10, 11, 12, 13))
     try:
         places = places_of(currency)
-        shares = [Share(Case(case), rate, base, part) for case, rate, base, part, _currency in document.shares]
+        shares = [Share(Case(case), rate, base, part) for case, rate, base, part, *_ in document.shares]
         reckoned = by_hand or totals(document.nets(), places)
     except (ValueError, ArithmeticError):
         yield "totals", _("Its amounts cannot be added up: currency, VAT case or a figure is impossible.")

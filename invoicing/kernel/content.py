@@ -69,7 +69,7 @@ def allowance_text(
 
 
 def section_text(position: int, name: str, net: Decimal, project_code: str = "") -> str:
-    """One section. What came later than version 1 is written only where it says something: old texts stay as they are."""
+    """One section. What came after version 1 is written only where it says something: old texts stay as they are."""
     text = f"section\t{position}\t{name}\t{net:.4f}"
     return f"{text}\tproject\t{project_code}" if project_code else text
 

@@ -21,12 +21,14 @@ class Side:
     amount: Decimal
 
 
-def revenue_role(case: Case, rate: Decimal) -> str:
+def revenue_role(case: Case, rate: Decimal, ledger_role: str = "") -> str:
+    if ledger_role:
+        return f"revenue_{ledger_role}"
     return f"revenue_{case.value}_{rate.normalize():f}" if case is Case.STANDARD else f"revenue_{case.value}"
 
 
-def vat_role(rate: Decimal) -> str:
-    return f"vat_{rate.normalize():f}"
+def vat_role(rate: Decimal, ledger_role: str = "") -> str:
+    return f"vat_{ledger_role or format(rate.normalize(), 'f')}"
 
 
 def document_issued(shares: Sequence[Share]) -> list[Side]:
@@ -38,9 +40,9 @@ def document_issued(shares: Sequence[Share]) -> list[Side]:
     sides = [Side(RECEIVABLES, gross)]
     for share in shares:
         if share.base:
-            sides.append(Side(revenue_role(share.case, share.rate), -share.base))
+            sides.append(Side(revenue_role(share.case, share.rate, share.ledger_role), -share.base))
         if share.vat:
-            sides.append(Side(vat_role(share.rate), -share.vat))
+            sides.append(Side(vat_role(share.rate, share.ledger_role), -share.vat))
     return sides
 
 

@@ -22,6 +22,7 @@ class Share:
     rate: Decimal
     base: Decimal
     vat: Decimal
+    ledger_role: str = ""  # where it is not booked by category and rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,7 @@ class Invoice(models.Model):
     parties = models.JSONField(
         _("parties"), default=dict, help_text=_("Seller and buyer as they were when the document arose.")
     )
-    waits_for = models.CharField(
-        _("waits for"), max_length=10, choices=WaitsFor, blank=True, default="", db_default=""
-    )
+    waits_for = models.CharField(_("waits for"), max_length=10, choices=WaitsFor, blank=True, default="", db_default="")
     content_hash = models.CharField(_("hash of the content"), max_length=64)
     chain_hash = models.CharField(_("hash of the chain"), max_length=64, blank=True)
     reason = models.TextField(_("reason"), blank=True)
@@ -309,9 +307,7 @@ class VatShare(models.Model):
         db_default="",
         help_text=_("Empty: the issuer's own."),
     )
-    exemption_code = models.CharField(
-        _("exemption reason code"), max_length=30, blank=True, default="", db_default=""
-    )
+    exemption_code = models.CharField(_("exemption reason code"), max_length=30, blank=True, default="", db_default="")
     notice = models.CharField(_("notice"), max_length=200, blank=True, default="", db_default="")
     ledger_role = models.CharField(
         _("role of the ledger accounts"), max_length=15, blank=True, default="", db_default=""

@@ -156,8 +156,13 @@ class TaxRule(models.Model):
             ),
             models.CheckConstraint(
                 name="tax_rule_untaxed_says_why",
-                condition=Q(vat_case__in=["S", "Z"]) | ~Q(notice_de="") & ~Q(notice_en="") & ~Q(exemption_code=""),
-                violation_error_message=_("Where no VAT is shown, the document must say why, with the code."),
+                condition=Q(vat_case__in=["S", "Z"]) | ~Q(notice_de="") & ~Q(notice_en=""),
+                violation_error_message=_("Where no VAT is shown, the document must say why."),
+            ),
+            models.CheckConstraint(  # for some national exemptions, such as § 19 UStG, the list of codes has none
+                name="tax_rule_has_its_code",
+                condition=Q(vat_case__in=["S", "Z", "E"]) | ~Q(exemption_code=""),
+                violation_error_message=_("This VAT case needs a code of the exemption reason."),
             ),
             models.CheckConstraint(
                 name="tax_rule_texts_are_lines",

@@ -15,7 +15,7 @@ from billing import contracts
 from billing.models import Charge, Item, Subscription
 from config import books
 from invoicing import bill_run, issuing, review
-from invoicing.models import BillRun, Invoice, JournalEntry, NumberRange, OpenItem
+from invoicing.models import BillRun, ExchangeRate, Invoice, JournalEntry, NumberRange, OpenItem
 from tenants.models import Issuer, Tenant
 from tests.bench.book import make_book
 from tests.builders import make_grant, make_issuer, make_price, make_tenant
@@ -162,6 +162,7 @@ def parties() -> list[tuple[str, str]]:
 
 def test_currencies_and_po_numbers_have_documents_of_their_own(issuer):
     tenant = customer(issuer, "A")
+    ExchangeRate.objects.create(currency="USD", day=FEBRUARY, rate=Decimal("1.2"), source="EZB")
     make_contract(issuer, tenant, currency="USD", price=make_price((None, "120.00", "0"), currency="USD"))
     make_contract(issuer, tenant, po_number="PO-7")
     run = bill(issuer, FEBRUARY)

@@ -265,6 +265,7 @@ TRIES = [
     ("tax_rule_place_is_known", f"update invoicing_taxrule set place = 'mars' where id = {RULE}"),
     ("tax_rule_rate_by_case", f"update invoicing_taxrule set rate_kind = '' where id = {RULE}"),
     ("tax_rule_untaxed_says_why", "update invoicing_taxrule set notice_de = '' where vat_case = 'AE'"),
+    ("tax_rule_has_its_code", "update invoicing_taxrule set exemption_code = '' where vat_case = 'AE'"),
     ("tax_rule_texts_are_lines", "update invoicing_taxrule set notice_de = e'a\nb' where vat_case = 'AE'"),
     ("exchange_rate_once_per_day", copy_of("invoicing_exchangerate", "true")),
     ("exchange_rate_above_zero", "update invoicing_exchangerate set rate = 0"),
