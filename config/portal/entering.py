@@ -78,7 +78,7 @@ def redeem_page(request: HttpRequest, token: str) -> HttpResponse:
     user = sign_in.holder_of(token, now=now)
     if user is None:
         return render(request, "portal/link_over.html", status=410)
-    form = RedeemForm(request.POST or None)
+    form = RedeemForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             if sign_in.has_second_factor(user):
