@@ -28,11 +28,12 @@ from unfold.decorators import display
 from billing import campaigns
 from billing.campaigns.reckoning import Figures, figures_of
 from billing.kernel.legal_day import Rule, Step
-from billing.models import Amendment, PriceCampaign, PriceChange, PriceNotice, Product
+from billing.models import Amendment, Item, PriceCampaign, PriceChange, PriceNotice, Product
+from billing.models.catalog import Interval
 from tenants import files, transactions
 from tenants.admin import figures
 from tenants.admin.activities import intent_badge
-from tenants.admin.base import MasterAdmin, RecordAdmin, is_key
+from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, is_key
 from tenants.models.visibility import is_bounded
 
 RIGHT = "billing.apply_pricecampaign"
@@ -53,8 +54,22 @@ CHANGE_COLOURS = {
 }
 
 
+class CampaignForm(MasterForm):
+    """Leaves no currency out unless one is chosen, and says which letters the reason stands in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "reason" in self.fields:
+            text = _("Stands in the amendments, and in letters in the issuer's language.")
+            self.fields["reason"].help_text = text
+        if "currency" in self.fields:
+            widget = self.fields["currency"].widget
+            widget.choices = [("", gettext("all currencies")), *list(widget.choices)[1:]]
+
+
 @admin.register(PriceCampaign)
 class PriceCampaignAdmin(MasterAdmin):
+    form = CampaignForm
     list_display = ["name", "issuer", "new_prices", "wanted_on", "announced_on", "state_badge", "positions", "parked"]
     list_select_related = ["issuer"]
     list_filter = [("state", ChoicesDropdownFilter), ("issuer", RelatedDropdownFilter)]
@@ -413,6 +428,7 @@ def currency_block(currency: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     highest = max((abs(value) for _month, value in steps), default=Decimal(0)) or Decimal(1)
     return {
         **sums_of(currency, rows),
+        "total": figures.money(reached, currency),
         "positions": len(rows),
         "contracts": len({row["subscription"] for row in rows}),
         "accounts": len({row["tenant"] for row in rows}),
@@ -436,9 +452,12 @@ def named_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a page with the names of their products, their figures and their links, in place."""
     german = get_language() == "de"
     products = Product.objects.in_bulk({row["product"] for row in rows})
+    items = Item.objects.filter(subscription__in={row["subscription"] for row in rows}).order_by("starts_on")
+    intervals = {(key, line): word for key, line, word in items.values_list("subscription", "line", "interval")}
     for row in rows:
         product = products[row["product"]]
         row["product_name"] = product.name_de if german else product.name_en
+        row["interval"] = Interval(intervals[row["subscription"], row["line"]]).label
         row["url"] = reverse("admin:billing_subscription_change", args=[row["subscription"]])
         row["day"] = figures.day(row["effective_on"])
         row |= {

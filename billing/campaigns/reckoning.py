@@ -289,7 +289,7 @@ def _of_line(
         )
     legal, held = _day_of(campaign, contract, line, item, running, book, on)
     if held is None or not _is_wanted(campaign, held):
-        reason = _("It is over by %(day)s.") if held is None else _("It has another product or price by %(day)s.")
+        reason = _("It is over, or rests, by %(day)s.") if held is None else _("It has another product or price by %(day)s.")
         return replace(found, steps=legal.steps, reason=reason % {"day": _short(legal.day)})
     found = replace(
         found,

@@ -104,7 +104,7 @@ def _sentences(facts: NoticeFacts, wording: Wording) -> dict[str, Any]:
         "prices": [
             {
                 "contract": price.contract,
-                "name": _name(price),
+                "name": _name(facts, price),
                 "day": wording.day(price.effective_on),
                 "before": _money(facts, price, price.before),
                 "after": _money(facts, price, price.after),
@@ -127,12 +127,13 @@ def _termination(facts: NoticeFacts, wording: Wording, first: date) -> str:
     )
 
 
-def _name(price: PriceFacts) -> str:
+def _name(facts: NoticeFacts, price: PriceFacts) -> str:
     parts = [price.product, price.interval]
     if price.is_per_unit:
         parts.append(_("per unit"))
     if price.up_to:
-        parts.append(_("up to %(quantity)s") % {"quantity": price.up_to})
+        bound = Wording(facts.language, price.currency, price.places).number(Decimal(price.up_to))
+        parts.append(_("up to %(quantity)s") % {"quantity": bound})
     return ", ".join(parts)
 
 
@@ -162,7 +163,7 @@ def _table(facts: NoticeFacts) -> list[Flowable]:
         grid.add(
             [
                 paper.plain(price.contract, WIDTHS[0] - 2 * mm),
-                paper.plain(_name(price), WIDTHS[1] - 2 * mm),
+                paper.plain(_name(facts, price), WIDTHS[1] - 2 * mm),
                 wording.day(price.effective_on),
                 show(facts, price, price.before),
                 show(facts, price, price.after),

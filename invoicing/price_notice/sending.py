@@ -89,7 +89,7 @@ def write_notices(*, limit: int, on_each: Callable[[], None] | None = None) -> i
 
 
 def facts_of(notice: PriceNotice) -> NoticeFacts:
-    """A letter as plain data."""
+    """A letter as plain data; the reason, written in the issuer's language, stands in letters of that language."""
     changes = notice.changes.select_related("subscription", "price_before__product").order_by(
         "effective_on", "subscription__reference", "line"
     )
@@ -106,7 +106,7 @@ def facts_of(notice: PriceNotice) -> NoticeFacts:
         language=notice.language,
         seller=PartyFacts(**parties.seller_of(notice.campaign.issuer)),
         customer=PartyFacts(**{name: getattr(notice.tenant, name) for name in PARTY}),
-        reason=notice.campaign.reason,
+        reason=notice.campaign.reason if notice.language == notice.campaign.issuer.language else "",
         may_terminate=notice.campaign.may_terminate,
         prices=prices,
     )

@@ -102,7 +102,7 @@ def test_positions_that_stay_say_why():
     make_contract(issuer, tenant, reference="LISTED", price=price)
     found = campaigns.preview(make_campaign(issuer, rule="list"), on=ANNOUNCED)
     assert {one.contract: one.reason for one in found.positions} == {
-        "OVER": "It is over by 1 Feb 2028.",
+        "OVER": "It is over, or rests, by 1 Feb 2028.",
         "WAITING": "Its billing has not started yet.",
         "AGREED": "Its price was agreed for this contract.",
         "LISTED": "It has this price already.",

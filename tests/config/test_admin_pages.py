@@ -14,13 +14,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, reverse
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
-from billing import contracts
-from billing.models import Price, Subscription
+from billing import campaigns, contracts
+from billing.models import Price, PriceCampaign, Subscription
 from config.urls import urlpatterns
+from invoicing import price_notice
 from payments import dunning
 from payments.models import DunningBlock
 from tenants import messages
-from tenants.models import Contact, ImportBatch, ImportRow, VatCheck
+from tenants.models import Contact, ImportBatch, ImportRow, Issuer, VatCheck
 from tests.builders import make_grant, make_issuer, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
@@ -47,6 +48,7 @@ def fill(serial: int) -> None:
     contract = make_contract(issuer, tenant)
     make_grant(subscription=contract)
     contracts.pause(contract, effective=date(2026, 5, 1), reason="Umbau", by=None, channel="command")
+    raise_prices(issuer)
     bill(issuer, FEBRUARY)
     bill(issuer, MARCH, issues=False)
     dunning.remind(issuer, on=date(2026, 3, 20))
@@ -63,6 +65,15 @@ def fill(serial: int) -> None:
     IntervalSchedule.objects.create(every=serial + 1, period="hours")
     ClockedSchedule.objects.create(clocked_time=datetime(2026, 1, serial + 1, tzinfo=UTC))
     SolarSchedule.objects.create(event="sunset", latitude=serial, longitude=serial)
+
+
+def raise_prices(issuer: Issuer) -> None:
+    """A campaign that was applied, its letters written."""
+    campaign = PriceCampaign.objects.create(
+        issuer=issuer, name="2026", wanted_on=date(2026, 4, 1), percent=3, reason="Kosten"
+    )
+    campaigns.apply(campaigns.announce(campaign, on=FEBRUARY, by=None, channel="command"))
+    price_notice.write_notices(limit=10)
 
 
 def lists() -> list[str]:

@@ -82,8 +82,10 @@ def test_in_english_with_the_right_to_terminate():
 
 
 def test_fine_prices_are_printed_as_fine_as_they_are():
-    fine = replace(PRICE, before=Decimal("0.0047"), after=Decimal("0.0048"))
-    assert "0,0047 0,0048 0,0001" in words_of(render(make_facts(prices=(fine,))))
+    fine = replace(PRICE, up_to="1000", before=Decimal("0.0047"), after=Decimal("0.0048"))
+    said = words_of(render(make_facts(prices=(fine,))))
+    assert "0,0047 0,0048 0,0001" in said
+    assert "bis 1.000" in said
 
 
 def test_the_cover_note_says_it_in_short():
@@ -122,6 +124,8 @@ def test_each_account_gets_one_letter_in_its_language_at_its_billing_contacts():
     said = words_of(files.read(letter.file))
     assert "V0 Telefonie-Connector, Arbeitsplatz, monatlich, je Einheit 01.01.2027 100,00 103,00 3,00" in said
     assert "V1 Telefonie" in said and "V2" not in said
+    assert "Grund: Höhere Kosten" in said
+    assert "Höhere" not in Message.objects.get(recipient=english.email).body
     message = Message.objects.get(recipient="buchhaltung@example.com")
     assert (message.file, message.file_name) == (letter.file, "Neue-Preise-2026-11-02.pdf")
     assert list(letter.messages.all()) == [message]

@@ -68,7 +68,7 @@ def test_a_campaign_is_made_and_shown_before_anything_is_written(admin_client, b
     assert (campaign.state, campaign.channel, campaign.notice_days) == ("draft", "admin", 42)
     assert "before €300.00 · afterwards €309.00" in said
     assert "its term fixes the price until 31 Jan 2027" in said
-    assert "It is over by 1 Feb 2028." in said
+    assert "It is over, or rests, by 1 Feb 2028." in said
     assert "+3 %" in said
     assert not PriceChange.objects.exists() and not Amendment.objects.exists()
 
@@ -155,7 +155,7 @@ def test_in_german(admin_client, book):
         "Ankündigen und durchführen",
         "vorher 300,00 € · danach 309,00 €",
         "die Laufzeit schreibt den Preis bis zum 31.01.2027 fest",
-        "Sie ist am 01.02.2028 schon beendet.",
+        "Sie ist am 01.02.2028 beendet oder ruht.",
         "+3 %",
     ):
         assert sentence in said
