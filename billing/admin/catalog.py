@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from billing.admin.price_example import price_example
 from billing.admin.resources import CatalogSheet
 from billing.models import Charge, Discount, Price, PriceClass, Product, Tier
 from tenants.admin import figures
@@ -39,6 +40,8 @@ SHORT_MODELS = {
     Price.Model.VOLUME: _("by volume"),
     Price.Model.PACKAGE: _("per package"),
     Price.Model.STAIRSTEP: _("in steps"),
+    Price.Model.PERCENTAGE: _("in percent"),
+    Price.Model.COMMITMENT: _("at least"),
 }
 
 
@@ -48,7 +51,7 @@ def summary_of(price: Price) -> str:
     if not tiers:
         return gettext("no figures yet")
     first = tiers[0]
-    if price.model in (Price.Model.FLAT, Price.Model.STAIRSTEP):
+    if price.model in (Price.Model.FLAT, Price.Model.STAIRSTEP, Price.Model.COMMITMENT):
         figure = figures.unit_price(first.flat_amount, price.currency)
     else:
         figure = figures.unit_price(first.unit_price, price.currency)
@@ -143,6 +146,9 @@ def last_day(price: Price) -> str:
     return figures.day(price.ends_before - timedelta(days=1) if price.ends_before else None)
 
 
+TIERS_OF_PACKAGES = (Price.Model.GRADUATED, Price.Model.VOLUME)
+
+
 class TierFormSet(BaseInlineFormSet):
     """The tiers of a price as a whole: exactly one is open, and flat prices have no other."""
 
@@ -154,17 +160,26 @@ class TierFormSet(BaseInlineFormSet):
         opened = [row for row in kept if row.get("up_to") is None]
         if len(opened) != 1:
             raise ValidationError(_("Exactly one tier has no upper bound: the last one."))
-        if len(kept) > 1 and self.instance.model in (Price.Model.FLAT, Price.Model.PER_UNIT):
+        if len(kept) > 1 and self.instance.model in (Price.Model.FLAT, Price.Model.PER_UNIT, Price.Model.COMMITMENT):
             raise ValidationError(
                 _("A price that is flat or per unit has no tiers: leave one row without upper bound.")
             )
+        if self.instance.model not in TIERS_OF_PACKAGES and any(row.get("package_size") for row in kept):
+            raise ValidationError(_("Only tiers of graduated and volume prices have packages of their own."))
+        size = self.instance.package_size
+        if self.instance.model == Price.Model.PACKAGE and size and not self.instance.package_per_tier:
+            for row in kept:
+                if row.get("up_to") is not None and row["up_to"] % size:
+                    raise ValidationError(
+                        _("A tier ends inside a package: end it with a full one, or let packages be rounded per tier.")
+                    )
 
 
 class TierInline(RowsInline):
     model = Tier
     formset = TierFormSet
-    fields = ["up_to", "unit_price", "flat_amount"]
-    readonly_fields = ["up_to_shown", "unit_price_shown", "flat_amount_shown"]
+    fields = ["up_to", "unit_price", "flat_amount", "package_size"]
+    readonly_fields = ["up_to_shown", "unit_price_shown", "flat_amount_shown", "package_size_shown"]
     extra = 1
     tab = False
 
@@ -182,6 +197,10 @@ class TierInline(RowsInline):
     @display(description=_("flat amount"))
     def flat_amount_shown(self, tier: Tier) -> SafeString:
         return figures.money_cell(tier.flat_amount, tier.price.currency)
+
+    @display(description=_("package size"))
+    def package_size_shown(self, tier: Tier) -> SafeString:
+        return figures.figure_cell("" if tier.package_size is None else figures.number(tier.package_size))
 
     def get_extra(self, request: HttpRequest, obj: Price | None = None, **kwargs: Any) -> int:
         return 1 if obj is None else 0
@@ -205,6 +224,9 @@ def is_charged(price: Price | None) -> bool:
     return bool(price.is_charged)
 
 
+RULES = ("package_per_tier", "quota_prorated", "flat_when_zero")
+
+
 class PriceForm(MasterForm):
     def _get_validation_exclusions(self) -> set[str]:
         """Prices of the lists are agreed for no contract: the cell's rule needs to know, though nobody is asked."""
@@ -214,7 +236,7 @@ class PriceForm(MasterForm):
 @admin.register(Price)
 class PriceAdmin(MasterAdmin):
     form = PriceForm
-    change_form_outer_before_template = "invoicing/admin/what_if_link.html"
+    change_form_outer_before_template = "billing/admin/price_example.html"
     list_display = ["product", "price_class", "currency", "model", "figures_of", "starts_on", "ends_before"]
     list_select_related = ["product", "price_class"]
     list_filter = [("price_class", RelatedDropdownFilter), ("model", ChoicesDropdownFilter)]
@@ -224,6 +246,10 @@ class PriceAdmin(MasterAdmin):
     fieldsets = [
         (None, {"fields": [("product", "price_class", "currency"), ("model", "package_size", "free_quantity")]}),
         (
+            _("Finer rules"),
+            {"fields": [("package_per_tier", "quota_prorated", "flat_when_zero")]},
+        ),
+        (
             _("Bounds and validity"),
             {
                 "fields": [("minimum", "cap"), ("starts_on", "ends_before")],
@@ -231,6 +257,13 @@ class PriceAdmin(MasterAdmin):
             },
         ),
     ]
+
+    class Media:
+        js = ("billing/price_example.js",)
+
+    def get_urls(self) -> list[Any]:
+        example = path("example/", self.admin_site.admin_view(price_example), name="billing_price_example")
+        return [example, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Price]:
         return (
@@ -258,7 +291,9 @@ class PriceAdmin(MasterAdmin):
             for field in price._meta.fields
             if field.name in ("package_size", "free_quantity", "minimum", "cap")
         ]
-        return ", ".join(f"{name} {figures.number(value)}" for name, value in named if value) or figures.EMPTY
+        told = [f"{name} {figures.number(value)}" for name, value in named if value]
+        told += [str(price._meta.get_field(name).verbose_name) for name in RULES if getattr(price, name)]
+        return ", ".join(told) or figures.EMPTY
 
     def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
         """With the reason why a price that was charged is closed."""
@@ -276,12 +311,12 @@ class PriceAdmin(MasterAdmin):
 
 @admin.register(Discount)
 class DiscountAdmin(MasterAdmin):
-    list_display = ["reference", "name", "value", "sequence", "periods", "after_periods"]
-    list_filter = [("kind", ChoicesDropdownFilter)]
+    list_display = ["reference", "name", "level", "value", "sequence", "periods", "after_periods"]
+    list_filter = [("level", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter)]
     search_fields = ["reference__startswith", "name_de__icontains", "name_en__icontains"]
     fieldsets = [
-        (None, {"fields": ["reference", ("name_de", "name_en")]}),
-        (_("Value"), {"fields": [("kind", "percent"), ("amount", "currency")]}),
+        (None, {"fields": ["reference", ("name_de", "name_en"), "level"]}),
+        (_("Value"), {"fields": [("kind", "percent"), ("amount", "currency"), ("is_stacked", "carry_remainder")]}),
         (_("For how long"), {"fields": [("periods", "after_periods", "sequence")]}),
     ]
 

@@ -176,7 +176,7 @@ def parted(terms: ItemTerms, due: Due, cuts: Sequence[date]) -> list[Due]:
     The parts are what would have been charged had the days been due one part after the other. What is charged once,
     or whole however few its days are, stays whole.
     """
-    if due.kind is not Kind.FEE or terms.schedule.once or terms.proration is Proration.NONE or "exact" not in due.trace:
+    if due.kind is not Kind.FEE or terms.schedule.once or terms.proration is Proration.NONE or "price" not in due.trace:
         return [due]
     days = [due.period.start, *(day for day in cuts if due.period.start < day < due.period.end), due.period.end]
     booked = Decimal(due.trace.get("booked", ZERO))

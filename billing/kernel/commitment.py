@@ -101,7 +101,7 @@ def true_ups_charged(
     booked: Iterable[Booked],
     through: date,
 ) -> Iterator[Due]:
-    """As ``true_ups_due``, as charges of an item: each period that is over has one fee, of nothing if nothing is missing.
+    """As ``true_ups_due``, as charges of an item: each period that is over has one fee, if only of nothing.
 
     ``booked`` are the item's standing charges. A fee that what came in late makes wrong, or of days that the commitment
     no longer has, is undone whole and, as far as it is still due, charged anew. Once the result is booked, the same run
