@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 
 from billing import reversal
@@ -19,14 +20,14 @@ from invoicing.correction.drafts import (
     refuse_without_reason,
     seal,
 )
-from invoicing.models import Allowance, Invoice, Line, Section, VatShare
+from invoicing.models import Allowance, BookVat, Invoice, Line, Section, VatShare
 from invoicing.review import LookAgain
 from tenants.copying import new_keys, table_of
 from tenants.errors import OperatorError
 from tenants.transactions import lock_payers
 
 INVOICES: Final = table_of(Invoice)
-PARTS: Final = (VatShare, Allowance)
+PARTS: Final[Mapping[type[Model], Mapping[str, str]]] = {VatShare: {}, Allowance: {"corrects_id": "t.id"}, BookVat: {}}
 OLD_AND_NEW: Final = "join unnest(%s::bigint[], %s::bigint[]) as n(old, new)"
 # Documents that gave back something of a document's lines and stand: by hand, by contract, or by undoing a charge.
 CREDITED_BY: Final = """
@@ -163,7 +164,7 @@ def draft(invoices: Sequence[int], *, on: date, reason: str) -> list[int]:
             "'number', o.number, 'issued_on', o.issued_on::text))",
         },
     )
-    for part in PARTS:
-        copy_negated(part, f"{OLD_AND_NEW} on n.old = t.invoice_id", pairs, {"invoice_id": "n.new"})
+    for part, values in PARTS.items():
+        copy_negated(part, f"{OLD_AND_NEW} on n.old = t.invoice_id", pairs, {"invoice_id": "n.new", **values})
     seal(keys)
     return keys

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.kernel.money import places_of, rounded
 from billing.models import Charge
-from invoicing.correction import limits, lowering
+from invoicing import allowances, book_vat
+from invoicing.correction import limits
 from invoicing.correction.drafts import (
     NotCorrectable,
     copy_negated,
@@ -28,13 +29,14 @@ from invoicing.correction.drafts import (
 from invoicing.kernel import credits
 from invoicing.kernel.totals import Share, Totals, total_of, vat_of
 from invoicing.kernel.vat import Case
-from invoicing.models import Allowance, Invoice, Line, Section, VatShare
+from invoicing.models import Allowance, BookVat, Invoice, Line, Section, VatShare
 from invoicing.review import LookAgain
 from tenants.copying import new_keys, table_of
 from tenants.transactions import lock_payers
 
 ZERO: Final = Decimal(0)
 INVOICES: Final = table_of(Invoice)
+CHARGE_AND_CONTRACT: Final = ("charge", "charge__item__subscription")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,18 @@ def draft(invoice: int, wanted: Sequence[Wanted], *, on: date, reason: str) -> i
     _refuse_kind(original)
     refuse_before(original, on)
     parts = _parts(original, wanted)
-    given = [(part.line.case, part.line.rate, part.net) for part in parts]
+    lowered = _lowered(original, parts)
+    given = [
+        *((part.line.case, part.line.rate, part.net) for part in parts),
+        *((one.case.value, one.rate, -one.amount) for one in lowered),
+    ]
     total = _totals(original, given, _earlier(original))
     if total.gross >= 0:
         raise NotCorrectable(_("The credit note would give nothing back."))
     key = new_keys(**{INVOICES: 1})[INVOICES][0]
     _write(original, key, parts, total, on=on, reason=reason)
+    allowances.write([(key, original.currency, lowered)])
+    _write_book_vat(original, key, total)
     seal([key])
     return key
 
@@ -203,6 +211,26 @@ def _part(original: Invoice, line: Creditable, wanted: Wanted) -> Part:
     return Part(line, quantity, unit, -given if line.net > 0 else given)
 
 
+def _lowered(original: Invoice, parts: Sequence[Part]) -> list[allowances.DraftAllowance]:
+    """The share of the document's discounts that goes back with the lines."""
+    rows = Line.objects.filter(pk__in=[part.line.key for part in parts])
+    known = {key: (charge, contract) for key, charge, contract in rows.values_list("pk", *CHARGE_AND_CONTRACT)}
+    covered = [
+        allowances.Covered(
+            known[part.line.key][1], Case(part.line.case), part.line.rate, part.net, known[part.line.key][0]
+        )
+        for part in parts
+    ]
+    return allowances.read([], [], [charge for charge, _contract in known.values()]).of_draft(
+        covered,
+        payer=original.payer_id,
+        issue_on=original.issued_on,
+        currency=original.currency,
+        language=original.language,
+        places=places_of(original.currency),
+    )
+
+
 def reckoned(note: Invoice) -> Totals:
     """What the VAT shares of a credit note by hand must be, by its lines and what was given back before it.
 
@@ -211,9 +239,16 @@ def reckoned(note: Invoice) -> Totals:
     assert note.corrects is not None
     given = [
         (case, rate, rounded(net, places_of(note.currency)))
-        for case, rate, net in Line.objects.filter(invoice=note).values_list("vat_case", "vat_rate", "net")
+        for case, rate, net in [
+            *Line.objects.filter(invoice=note).values_list("vat_case", "vat_rate", "net"),
+            *((case, rate, -part) for case, rate, part in _allowed(note)),
+        ]
     ]
     return _totals(note.corrects, given, _earlier(note.corrects, before=note.pk))
+
+
+def _allowed(note: Invoice) -> Iterable[tuple[str, Decimal, Decimal]]:
+    return Allowance.objects.filter(invoice=note).values_list("vat_case", "vat_rate", "amount")
 
 
 def _totals(
@@ -221,24 +256,20 @@ def _totals(
     given: Sequence[tuple[str, Decimal, Decimal]],
     earlier: dict[tuple[str, Decimal], list[credits.Credit]],
 ) -> Totals:
-    """VAT at the rates of then on ``given``, nets by case and rate; the credit that leaves nothing of a rate takes what
-    rounding left over.
+    """VAT at the rates of then on ``given``, nets by case and rate, discounts taken off; the credit that leaves nothing
+    of a rate takes what rounding left over.
     """
     places = places_of(original.currency)
     nets: dict[tuple[str, Decimal], Decimal] = defaultdict(lambda: ZERO)
     for case, percent, net in given:
         nets[case, percent] += net
-    lines: dict[tuple[str, Decimal], Decimal] = defaultdict(lambda: ZERO)
-    for case, percent, net in Line.objects.filter(invoice=original).values_list("vat_case", "vat_rate", "net"):
-        lines[case, percent] += net
     shares = []
     for share in VatShare.objects.filter(invoice=original).order_by("-vat_rate", "vat_case"):
         rate = (share.vat_case, share.vat_rate)
         if rate not in nets:
             continue
-        sign = -1 if lines[rate] < 0 else 1
-        discount = lines[rate] - share.base.amount
-        whole = credits.Creditable(sign * lines[rate], rate[1], sign * share.vat.amount, sign * discount)
+        sign = -1 if share.base.amount < 0 else 1
+        whole = credits.Creditable(sign * share.base.amount, rate[1], sign * share.vat.amount)
         before = [_signed(one, sign) for one in earlier.get(rate, ())]
         try:
             one = _signed(credits.credit(whole, rounded(-sign * nets[rate], places), before, places), sign)
@@ -264,16 +295,10 @@ def _earlier(original: Invoice, before: int | None = None) -> dict[tuple[str, De
     then = Q() if before is None else Q(pk__lt=before)
     cancelled = Invoice.objects.filter(then, corrects=OuterRef("pk"), kind=Invoice.Kind.CANCELLATION)
     standing = original.corrections.filter(then, ~Exists(cancelled), kind=Invoice.Kind.CREDIT_NOTE)
-    lines: dict[tuple[int, str, Decimal], Decimal] = defaultdict(lambda: ZERO)
-    for note, case, rate, net in Line.objects.filter(invoice__in=standing).values_list(
-        "invoice_id", "vat_case", "vat_rate", "net"
+    for case, rate, base, vat in VatShare.objects.filter(invoice__in=standing).values_list(
+        "vat_case", "vat_rate", "base", "vat"
     ):
-        lines[note, case, rate] -= net
-    for note, case, rate, base, vat in VatShare.objects.filter(invoice__in=standing).values_list(
-        "invoice_id", "vat_case", "vat_rate", "base", "vat"
-    ):
-        of_lines = lines[note, case, rate]
-        found[case, rate].append(credits.Credit(of_lines, of_lines + base, -base, -vat))
+        found[case, rate].append(credits.Credit(-base, ZERO, -base, -vat))
     places = places_of(original.currency)
     by_contract = Charge.objects.filter(corrects__line__invoice=original, reverses=None)
     by_contract = (
@@ -283,10 +308,16 @@ def _earlier(original: Invoice, before: int | None = None) -> dict[tuple[str, De
             Q(reversed_by=None) | Q(reversed_by__line__invoice__gt=before), line__invoice__lt=before
         )
     )
+    nets: dict[tuple[str, Decimal], Decimal] = defaultdict(lambda: ZERO)
     for case, rate, net in by_contract.values_list("corrects__line__vat_case", "corrects__line__vat_rate", "net"):
-        found[case, rate].append(credits.Credit(-net, ZERO, -net, vat_of(-net, rate, places)))
-    for (case, rate), lowered in lowering.by_contract(original, then).items():
-        found[case, rate].append(credits.Credit(ZERO, lowered, -lowered, -vat_of(lowered, rate, places)))
+        nets[case, rate] -= net
+    documents = by_contract.values("line__invoice")
+    for case, rate, amount in Allowance.objects.filter(corrects__invoice=original, invoice__in=documents).values_list(
+        "vat_case", "vat_rate", "amount"
+    ):
+        nets[case, rate] += amount
+    for (case, rate), net in nets.items():
+        found[case, rate].append(credits.Credit(net, ZERO, net, vat_of(net, rate, places)))
     return found
 
 
@@ -359,10 +390,16 @@ def _write(original: Invoice, key: int, parts: Sequence[Part], total: Totals, *,
             for share in total.shares
         ]
     )
-    given: dict[tuple[str, Decimal], Decimal] = defaultdict(lambda: ZERO)
-    for part in parts:
-        given[part.line.case, part.line.rate] += part.net
-    Allowance.objects.bulk_create(lowering.shares(original, key, given, total))
+
+
+def _write_book_vat(original: Invoice, key: int, total: Totals) -> None:
+    """In the issuer's currency at the rate of the document that it corrects."""
+    kept = BookVat.objects.filter(invoice=original).first()
+    if kept is not None:
+        places = places_of(kept.currency)
+        net, vat = (book_vat.converted(amount, kept.rate, places) for amount in (total.net, total.vat))
+        rate = book_vat.Rate(kept.rate, kept.rate_on, kept.source)
+        book_vat.write([(key, book_vat.InBooks(kept.currency, net, vat, rate))])
 
 
 def _with_days(parts: Sequence[Part]) -> list[tuple[Part, tuple[date, date]]]:

@@ -51,18 +51,19 @@ class Credit:
 def credit(of: Creditable, wanted: Decimal, earlier: Sequence[Credit], places: int) -> Credit:
     """Give ``wanted`` of the lines back; the credit that leaves nothing takes all rests of rounding.
 
-    Raises ``ValueError`` for more than is left.
+    However often credits before were rounded up, no more VAT goes back than the document shows. Raises ``ValueError``
+    for more than is left.
     """
     with exact():
         left = of.lines - sum((one.lines for one in earlier), ZERO)
         if not 0 <= wanted <= left:
             raise ValueError(f"of {of.lines} only {left} are left to credit, not {wanted}")
+        vat = of.vat - sum((one.vat for one in earlier), ZERO)
         if wanted == left:
             discount = of.discount - sum((one.discount for one in earlier), ZERO)
-            vat = of.vat - sum((one.vat for one in earlier), ZERO)
             return Credit(wanted, discount, wanted - discount, vat)
         discount = rounded(Fraction(of.discount) * Fraction(wanted) / Fraction(of.lines), places)
-        return Credit(wanted, discount, wanted - discount, vat_of(wanted - discount, of.rate, places))
+        return Credit(wanted, discount, wanted - discount, min(vat, vat_of(wanted - discount, of.rate, places)))
 
 
 @dataclass(frozen=True, slots=True)

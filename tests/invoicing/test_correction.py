@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import User
 from django.db.models import Sum
+from django.utils import translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,16 @@ from invoicing import correction, credit_balance
 from invoicing.correction import NeedsApproval, NotCorrectable, Wanted, approving
 from invoicing.correction.approving import NotToBeDecided
 from invoicing.correction.drafts import refuse_without_reason
-from invoicing.models import Invoice, JournalEntry, LedgerAccount, Line, OpenItem, Posting
+from invoicing.models import (
+    BookVat,
+    ExchangeRate,
+    Invoice,
+    JournalEntry,
+    LedgerAccount,
+    Line,
+    OpenItem,
+    Posting,
+)
 from invoicing.replay import replay
 from invoicing.review import LookAgain
 from tenants.models import Approval
@@ -27,6 +37,12 @@ from tests.small_book import FEBRUARY, bill, make_contract
 
 pytestmark = pytest.mark.django_db
 TENTH = date(2026, 2, 10)
+
+
+@pytest.fixture(autouse=True)
+def english():
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
@@ -161,12 +177,26 @@ class TestCancelling:
     def test_case_rate_and_currency_are_those_of_the_document(self, issuer, fields, case, gross):
         currency = fields.get("currency", "EUR")
         tenant = make_tenant(**fields)
+        ExchangeRate.objects.create(currency="USD", day=FEBRUARY, rate=Decimal("1.25"), source="ECB")
         make_contract(issuer, tenant, price=make_price((None, "100.00", "0"), currency=currency), currency=currency)
         bill(issuer, FEBRUARY)
         type(tenant).objects.filter(pk=tenant.pk).update(country="DE", vat_id="")  # what changed since is no matter
         made = cancel(Invoice.objects.get())
         assert (made.vat_case, made.currency, made.gross.amount) == (case, currency, Decimal(gross))
         assert left(made) == 0
+        in_books = BookVat.objects.filter(invoice=made).values_list("currency", "net", "vat", "rate_on")
+        assert list(in_books) == ([("EUR", Decimal(-80), Decimal("-15.20"), FEBRUARY)] if currency == "USD" else [])
+
+    def test_a_credit_note_in_dollars_is_in_the_books_at_the_rate_of_its_invoice(self, issuer):
+        ExchangeRate.objects.create(currency="USD", day=FEBRUARY, rate=Decimal("1.25"), source="ECB")
+        tenant = make_tenant(currency="USD")
+        make_contract(issuer, tenant, price=make_price((None, "100.00", "0"), currency="USD"), currency="USD")
+        bill(issuer, FEBRUARY)
+        made = credit(Invoice.objects.get(), Wanted(1, amount=Decimal("10.00")))
+        assert list(BookVat.objects.filter(invoice=made).values_list("net", "vat", "rate")) == [
+            (Decimal(-8), Decimal("-1.52"), Decimal("1.25"))
+        ]
+        assert_sound()
 
     def test_a_credit_note_of_a_contract_is_cancelled_and_comes_again(self, issuer, invoice):
         contract = Line.objects.get().charge.item.subscription
@@ -344,7 +374,17 @@ class TestCrediting:
         with pytest.raises(NotCorrectable, match="cancelled already"):
             credit(invoice, Wanted(1), on=date(2026, 2, 13))
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_roundings_up_never_give_back_more_vat_than_there_is(self, issuer):
+        make_contract(issuer, make_tenant(), price=make_price((None, "0.10", "0")))
+        bill(issuer, FEBRUARY)
+        invoice = Invoice.objects.get()  # with 0.02 of VAT; 0.03 at 19 percent are 0.01, three times
+        made = [credit(invoice, Wanted(1, amount=Decimal("0.03"))) for _n in range(3)]
+        made.append(credit(invoice, Wanted(1)))
+        assert [figures(one)[1] for one in made] == [Decimal("-0.01"), Decimal("-0.01"), 0, 0]
+        assert sum(figures(one)[2] for one in [invoice, *made]) == 0
+        assert_sound()
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_whatever_the_parts_a_document_given_back_wholly_comes_to_nothing(self, data, django_db_blocker):
         from django.db import transaction
