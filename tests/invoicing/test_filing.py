@@ -115,7 +115,7 @@ def test_the_same_questions_are_asked_for_one_document_and_for_many():
         with CaptureQueriesContext(connection) as asked:
             assert len(facts_of(wanted)) == len(wanted)
         counts.append(len(asked))
-    assert counts == [4, 4]
+    assert counts == [5, 5]
     assert [facts.number for facts in facts_of(reversed(keys))] == [
         Invoice.objects.get(pk=key).number for key in reversed(keys)
     ]
