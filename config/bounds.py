@@ -26,6 +26,7 @@ OPEN: Final = {
     "toggle_sidebar",
     "second_factor",
     "account",
+    "account_align",
     "account_calendar",
     "account_settings",
     "account_calendar_link",

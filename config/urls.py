@@ -3,7 +3,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from billing.admin import metrics
+from billing.admin import aligning, metrics
 from config import account_reports, account_settings, cockpit, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, what_if
 
@@ -27,6 +27,7 @@ urlpatterns = [
         name="restructure",
     ),
     path("admin/accounts/<int:key>/settings/", admin.site.admin_view(account_settings.page), name="account_settings"),
+    path("admin/accounts/<int:key>/align/", admin.site.admin_view(aligning.page), name="account_align"),
     path("admin/accounts/<int:key>/calendar/", admin.site.admin_view(calendar.page), name="account_calendar"),
     path("admin/accounts/<int:key>/calendar/link/", admin.site.admin_view(calendar.link), name="account_calendar_link"),
     path("calendar/<str:token>.ics", calendar.feed, name="calendar_feed"),

@@ -9,7 +9,7 @@ from billing.contracts.asking import FUNCTIONS as KINDS
 from billing.contracts.discounts import end as end_discount
 from billing.contracts.discounts import grant
 from billing.contracts.ending import cancel, follow_file, reinstate, transfer, withdraw
-from billing.contracts.joining import align_all, coterm
+from billing.contracts.joining import align_all, coterm, join
 from billing.contracts.positions import add, agree_price, change_product, change_quantity, end, take_price
 from billing.contracts.previewing import MoneyLine, MoneyPreview, preview
 from billing.contracts.renewals import Renewal, Renewed, renew, renew_due
@@ -54,6 +54,7 @@ __all__ = [
     "extend_trial",
     "follow_file",
     "grant",
+    "join",
     "monthly",
     "mrr",
     "pause",

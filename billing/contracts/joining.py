@@ -54,6 +54,29 @@ def coterm(
     return [_coterm(one, renews_on, reason, by, channel) for one in subscriptions]
 
 
+@transaction.atomic
+def join(
+    subscriptions: Sequence[Subscription],
+    *,
+    billing_day: int | None,
+    renews_on: date | None,
+    on: date,
+    reason: str,
+    by: User | None,
+    channel: str,
+) -> int:
+    """Align to a billing day, to a day of renewal, or to both, all contracts or none; returns how many.
+
+    Contracts without a term that is renewed keep to themselves where only others can be renewed together.
+    """
+    if billing_day is not None:
+        align_all(subscriptions, billing_day=billing_day, on=on, reason=reason, by=by, channel=channel)
+    if renews_on is not None:
+        renewed = [one for one in subscriptions if one.term_months and one.renewal_months]
+        coterm(renewed, renews_on=renews_on, reason=reason, by=by, channel=channel)
+    return len(subscriptions)
+
+
 def _coterm(subscription: Subscription, renews_on: date, reason: str, by: User | None, channel: str) -> Amendment:
     with changing(subscription, reason=reason, by=by, channel=channel) as change:
         fresh = change.subscription
