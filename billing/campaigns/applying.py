@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,7 +25,7 @@ from billing import contracts
 from billing.campaigns.announcing import CampaignRefused
 from billing.campaigns.reckoning import Position, propose
 from billing.kernel.pricing import PriceTerms
-from billing.models import Price, PriceCampaign, PriceChange, PriceNotice, Tier
+from billing.models import Price, PriceCampaign, PriceChange, PriceNotice, Subscription, Tier
 from tenants.errors import OperatorError
 from tenants.models import Tenant
 from tenants.responsibility import effective
@@ -107,7 +107,7 @@ def _step(campaign: PriceCampaign) -> int:
         rows: dict[int, list[PriceChange]] = defaultdict(list)
         for row in pending.filter(subscription__in=contracts_of).select_related("subscription__tenant"):
             rows[row.subscription_id].append(row)
-        lock_payers_of(sorted({own[0].subscription.tenant_id for own in rows.values()}))
+        lock_payers_of(accounts_of(own[0].subscription for own in rows.values()))
         assert fresh.announced_on is not None
         found: dict[int, list[Position]] = defaultdict(list)
         for position in propose(fresh, list(rows), on=fresh.announced_on):
@@ -116,6 +116,12 @@ def _step(campaign: PriceCampaign) -> int:
         for key, own in rows.items():
             _settle(fresh, own, found[key])
         return sum(map(len, rows.values()))
+
+
+def accounts_of(subscriptions: Iterable[Subscription]) -> list[int]:
+    """The accounts of some contracts and those that are named to pay for them, to be locked at once and in order."""
+    keys = {key for one in subscriptions for key in (one.tenant_id, one.pay_by_id) if key is not None}
+    return sorted(keys)
 
 
 @contextmanager

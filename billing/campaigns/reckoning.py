@@ -11,19 +11,18 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Final
 
-from django.db.models import Max, Q
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from billing.charging import price_terms
-from billing.coverage import reckonable
+from billing.campaigns.reading import Book, read, select
 from billing.kernel.charges import ItemTerms
 from billing.kernel.legal_day import Agreement, LegalDay, Step, legal_day
 from billing.kernel.money import places_of, plain, rounded
 from billing.kernel.pricing import PriceTerms
 from billing.kernel.recurring import NOTHING, monthly_value
 from billing.kernel.repricing import by_amount, by_percent
-from billing.models import Charge, Item, Price, PriceCampaign, PriceChange, Subscription
+from billing.kernel.term import term_on
+from billing.models import Price, PriceCampaign, Subscription
 
 CHUNK: Final = 500  # contracts read at a time
 Figures = list[list[str]]  # of each tier: the units it ends with (inclusive; empty: no end), unit price, flat amount
@@ -35,8 +34,8 @@ class Position:
 
     ``mrr_before`` and ``mrr_after`` are rounded to the currency's minor unit, so that what is shown adds up: its part
     of the contract's value of a month (exact in ``value_before`` and ``value_after``) on the day on which all of the
-    contract's positions have changed. ``price_after``
-    is ``None`` for a price that has yet to be made; ``terms_after`` are its terms.
+    contract's positions have changed. ``price_after`` is ``None`` for a price that has yet to be made; ``terms_after``
+    are its terms.
     """
 
     subscription: int
@@ -138,102 +137,18 @@ def seal(positions: Iterable[Position]) -> str:
     return sha256(told.encode()).hexdigest()
 
 
-def select(campaign: PriceCampaign) -> Any:
-    """The contracts that hold a position of the campaign's, in the order of the account tree."""
-    items = Item.objects.filter(wanted(campaign), Q(ends_before=None) | Q(ends_before__gt=campaign.wanted_on))
-    contracts = Subscription.objects.filter(
-        Q(ends_before=None) | Q(ends_before__gt=campaign.wanted_on),
-        issuer=campaign.issuer_id,
-        pk__in=items.values("subscription"),
-    )
-    if campaign.price_class_id:
-        contracts = contracts.filter(price_class=campaign.price_class_id)
-    if campaign.currency:
-        contracts = contracts.filter(currency=campaign.currency)
-    if campaign.tenant is not None:
-        contracts = contracts.under(campaign.tenant)
-    if campaign.starts_from:
-        contracts = contracts.filter(starts_on__gte=campaign.starts_from)
-    if campaign.starts_before:
-        contracts = contracts.filter(starts_on__lt=campaign.starts_before)
-    return contracts.order_by("tenant__tree_id", "tenant__lft", "reference", "pk")
-
-
-def wanted(campaign: PriceCampaign) -> Q:
-    """The condition on items."""
-    condition = ~Q(interval="once")
-    if campaign.product_id:
-        condition &= Q(product=campaign.product_id)
-    if campaign.price_id:
-        condition &= Q(price=campaign.price_id)
-    return condition
-
-
-@dataclass(slots=True)
-class Book:
-    """What is read for a chunk of contracts."""
-
-    items: dict[int, list[dict[str, Any]]]  # by contract, in the order of positions and days
-    terms: dict[int, ItemTerms]  # by item
-    prices: dict[int, PriceTerms]
-    agreed: set[int]
-    listed: dict[tuple[int, int, str], list[Price]]  # by product, class and currency
-    charged: dict[tuple[int, int], date]  # by contract and position
-    elsewhere: dict[tuple[int, int], tuple[str, date]]  # by contract and position: another campaign, and its day
-    refused: dict[int, str]
-
-
 def propose(campaign: PriceCampaign, contracts: Sequence[int], *, on: date) -> list[Position]:
     """What the campaign, announced on ``on``, means for some contracts (their keys), in their order.
 
     Asks the same number of questions however many they are.
     """
     rows = Subscription.objects.select_related("tenant").in_bulk(list(contracts))
-    book = _read(campaign, list(rows.values()), on)
+    book = read(campaign, list(rows.values()), on)
     found: list[Position] = []
     for key in contracts:
         if key in rows:
             found += _valued(list(_of_contract(campaign, rows[key], book, on)), book)
     return found
-
-
-def _read(campaign: PriceCampaign, contracts: Sequence[Subscription], on: date) -> Book:
-    keys = [contract.pk for contract in contracts]
-    items: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    rows = Item.objects.filter(subscription__in=keys).order_by("line", "starts_on", "pk").values()
-    for row in rows:
-        if row["ends_before"] is None or row["starts_on"] < row["ends_before"]:
-            items[row["subscription_id"]].append(row)
-    positions, refused = reckonable(keys)
-    held = {row["price_id"] for own in items.values() for row in own}
-    listed: dict[tuple[int, int, str], list[Price]] = defaultdict(list)
-    if campaign.rule == PriceCampaign.Rule.LIST:
-        products = {row["product_id"] for own in items.values() for row in own}
-        prices = [campaign.new_price] if campaign.new_price else Price.objects.listed().filter(product__in=products)
-        for price in prices:
-            listed[price.product_id, price.price_class_id, price.currency].append(price)
-    standing = Charge.objects.standing().filter(item__subscription__in=keys)
-    charged = standing.values_list("item__subscription", "item__line").annotate(last=Max("ends_before"))
-    others = PriceChange.objects.filter(
-        subscription__in=keys,
-        state__in=[PriceChange.State.PENDING, PriceChange.State.CHANGED],
-        effective_on__gt=on,
-    ).exclude(campaign=campaign)
-    return Book(
-        items=items,
-        terms={position.terms.key: position.terms for position in positions},
-        prices=price_terms(held | {price.pk for own in listed.values() for price in own}) if held else {},
-        agreed=set(Price.objects.filter(pk__in=held, agreed_for__isnull=False).values_list("pk", flat=True)),
-        listed=listed,
-        charged={(contract, line): last for contract, line, last in charged.order_by()},
-        elsewhere={
-            (contract, line): (name, day)
-            for contract, line, name, day in others.values_list(
-                "subscription", "line", "campaign__name", "effective_on"
-            )
-        },
-        refused=refused,
-    )
 
 
 def _of_contract(campaign: PriceCampaign, contract: Subscription, book: Book, on: date) -> Iterator[Position]:
@@ -289,8 +204,8 @@ def _of_line(
         )
     legal, held = _day_of(campaign, contract, line, item, running, book, on)
     if held is None or not _is_wanted(campaign, held):
-        reason = _("It is over, or rests, by %(day)s.") if held is None else _("It has another product or price by %(day)s.")
-        return replace(found, steps=legal.steps, reason=reason % {"day": _short(legal.day)})
+        text = _("It has another product or price by %(day)s.") if held else _("It is over, or rests, by %(day)s.")
+        return replace(found, steps=legal.steps, reason=text % {"day": _short(legal.day)})
     found = replace(
         found,
         product=held["product_id"],
@@ -300,6 +215,10 @@ def _of_line(
         effective_on=legal.day,
         steps=legal.steps,
     )
+    renewed_on = _renewed_first(contract, found, book, on)
+    if campaign.rule != PriceCampaign.Rule.LIST and renewed_on is not None:
+        text = _("Its renewal on %(day)s takes another price of the list first.")
+        return replace(found, effective_on=None, reason=text % {"day": _short(renewed_on)})
     return _priced(campaign, contract, found, book)
 
 
@@ -348,7 +267,7 @@ def _priced(campaign: PriceCampaign, contract: Subscription, found: Position, bo
     if campaign.rule == PriceCampaign.Rule.LIST:
         if found.price_before in book.agreed and not campaign.price_id:
             return replace(found, reason=_("Its price was agreed for this contract."))
-        cell = campaign.new_price or _listed(contract, found, book)
+        cell = campaign.new_price or _listed(contract, found, book, found.effective_on)
         if cell is None:
             return replace(
                 found,
@@ -372,13 +291,27 @@ def _priced(campaign: PriceCampaign, contract: Subscription, found: Position, bo
     return found
 
 
-def _listed(contract: Subscription, found: Position, book: Book) -> Price | None:
-    day = found.effective_on
-    assert day is not None
+def _listed(contract: Subscription, found: Position, book: Book, day: date) -> Price | None:
     for price in book.listed.get((found.product, contract.price_class_id, contract.currency), ()):
         if (price.starts_on or date.min) <= day < (price.ends_before or date.max):
             return price
     return None
+
+
+def _renewed_first(contract: Subscription, found: Position, book: Book, on: date) -> date | None:
+    """The first renewal before the change with which a price of the list gives way to the one that is valid then."""
+    assert found.effective_on is not None
+    if found.price_before in book.agreed or not contract.renewal_months:
+        return None
+    day, first = on, contract.term_from or contract.starts_on
+    while True:
+        term = term_on(day, first, contract.term_months, contract.renewal_months, None, contract.extended_days)
+        if term is None or term.renews_on >= found.effective_on:
+            return None
+        price = _listed(contract, found, book, term.renews_on)
+        if price is not None and price.pk != found.price_before:
+            return term.renews_on
+        day = term.renews_on
 
 
 def _valued(positions: list[Position], book: Book) -> list[Position]:

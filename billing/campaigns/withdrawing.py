@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from billing import contracts
 from billing.campaigns.announcing import CampaignRefused
+from billing.campaigns.applying import accounts_of
 from billing.models import PriceCampaign, PriceChange
 from tenants.errors import OperatorError
 from tenants.transactions import acting, lock_payers_of
@@ -46,10 +47,10 @@ def withdraw(campaign: PriceCampaign, *, on: date, reason: str, by: User | None,
 
 
 def _withdraw_some(keys: Sequence[int], *, reason: str, by: User | None, channel: str) -> list[str]:
-    rows = PriceChange.objects.filter(pk__in=keys, state=PriceChange.State.CHANGED)
-    lock_payers_of(sorted(set(rows.values_list("subscription__tenant", flat=True))))
+    rows = PriceChange.objects.filter(pk__in=keys, state=PriceChange.State.CHANGED).order_by("pk")
+    lock_payers_of(accounts_of(row.subscription for row in rows.select_related("subscription")))
     refused = []
-    for row in rows.select_related("subscription", "amendment").order_by("pk"):
+    for row in rows.select_related("subscription", "amendment"):  # read again, under the locks
         assert row.amendment is not None
         try:
             with transaction.atomic():

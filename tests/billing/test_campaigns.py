@@ -116,6 +116,19 @@ def test_positions_that_stay_say_why():
     assert {one.reason for one in below.positions if one.contract == "LISTED"} == {"The price would be below zero."}
 
 
+def test_a_renewal_that_takes_another_list_price_first_is_not_raised_on_the_old_one():
+    """The renewal of July 2027 has the new price of the list; the change would hold with the one after it."""
+    issuer, product = make_issuer(), make_product()
+    old = make_price((None, "100.00", "0"), product=product, ends_before=JANUARY)
+    make_price((None, "110.00", "0"), product=product, starts_on=JANUARY)
+    terms = {"starts_on": date(2026, 7, 1), "term_months": 12, "renewal_months": 12, "notice_days": 300}
+    make_contract(issuer, make_tenant(), price=old, **terms)
+    (left,) = campaigns.preview(make_campaign(issuer), on=ANNOUNCED).positions
+    assert left.reason == "Its renewal on 1 Jul 2027 takes another price of the list first."
+    (changed,) = campaigns.preview(make_campaign(issuer, name="2", rule="list"), on=ANNOUNCED).positions
+    assert (changed.effective_on, changed.mrr_after) == (date(2028, 7, 1), Decimal("110.00"))
+
+
 def test_what_is_selected():
     issuer = make_issuer()
     group = make_tenant()
