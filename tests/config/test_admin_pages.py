@@ -17,11 +17,12 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from billing import campaigns, contracts
 from billing.models import Price, PriceCampaign, Subscription
 from config.urls import urlpatterns
-from invoicing import price_notice
-from payments import dunning
+from invoicing import correction, price_notice
+from invoicing.models import Invoice, OpenItem, RefundRequest
+from payments import disputes, dunning
 from payments.models import DunningBlock
 from tenants import messages
-from tenants.models import Contact, ImportBatch, ImportRow, Issuer, VatCheck
+from tenants.models import Approval, Contact, ImportBatch, ImportRow, Issuer, VatCheck
 from tests.builders import make_grant, make_issuer, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
@@ -56,6 +57,7 @@ def fill(serial: int) -> None:
     messages.compose(
         f"test:{serial}", issuer=issuer, tenant=tenant, recipient="a@example.com", subject="Rechnung", body="Text"
     ).save()
+    correct(serial)
     batch = ImportBatch.objects.create(kind="tenants", file_name=f"{serial}.csv", sha256="0" * 64, counts={"new": 1})
     ImportRow.objects.create(batch=batch, number=1, reference="T1", state="new", cells={"name": "Café"})
     user = User.objects.create_user(f"user{serial}", is_staff=True)
@@ -74,6 +76,16 @@ def raise_prices(issuer: Issuer) -> None:
     )
     campaigns.apply(campaigns.announce(campaign, on=FEBRUARY, by=None, channel="command"))
     price_notice.write_notices(limit=10)
+
+
+def correct(serial: int) -> None:
+    """A credit note that leaves a credit wanted back, a dispute, and a cancellation that waits for approval."""
+    invoice = Invoice.objects.filter(state="issued", kind="invoice").latest("pk")
+    disputes.contest(invoice.lines.get().pk, on=FEBRUARY, reason="Nicht bestellt")
+    user = User.objects.create_user(f"asks{serial}")
+    correction.approving.request(invoice.pk, None, on=MARCH, reason="Falsche Menge", by=user)
+    item = OpenItem.objects.get(invoice=invoice)
+    RefundRequest.objects.create(open_item=item, wanted_on=MARCH, reason="Umzug")
 
 
 def lists() -> list[str]:
