@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -31,16 +30,17 @@ STATUS_COLOURS = {
 
 
 class TenantForm(MasterForm):
-    def clean_parent(self) -> Tenant | None:
-        """An account cannot come to stand below itself."""
-        parent = self.cleaned_data["parent"]
-        if parent and self.instance.pk and parent.is_descendant_of(self.instance, include_self=True):
-            raise ValidationError(_("%(parent)s lies below this account.") % {"parent": parent})
-        return parent
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """An account is closed where it is shown what is left of it; one that is closed may be opened again here."""
+        super().__init__(*args, **kwargs)
+        status = self.fields.get("status")
+        if status is not None and self.instance.status != Tenant.Status.CLOSED:
+            status.choices = [choice for choice in status.choices if choice[0] != Tenant.Status.CLOSED]
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
-        party, parent = self.cleaned_data.get("contracting_party"), self.cleaned_data.get("parent")
+        party = self.cleaned_data.get("contracting_party")
+        parent = self.cleaned_data.get("parent") or self.instance.parent
         if party and not (parent and parent.is_descendant_of(party, include_self=True)):
             self.add_error("contracting_party", _("The contracting party is an account above this one."))
         return cleaned
@@ -75,7 +75,7 @@ class VatCheckInline(RecordInline):
 
 @admin.register(Tenant)
 class TenantAdmin(SheetScreen, MasterAdmin):
-    """Moving an account to another parent is done here, in its form: the tree's lock is taken by the model itself."""
+    """Master data of accounts; they are moved, merged, split and closed on pages of their own."""
 
     sheet = TenantSheet
     form = TenantForm
@@ -147,11 +147,13 @@ class TenantAdmin(SheetScreen, MasterAdmin):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> Any:
-        """Settings that others inherit are changed where their effect is shown first (the page of the settings)."""
+        """Settings that others inherit, and the parent, are changed where the effect is shown first."""
         fields = super().get_readonly_fields(request, obj)
-        if obj is None or obj.is_leaf_node():
+        if obj is None:
             return fields
-        return [*fields, *(name for name in responsibility.INHERITED if name not in fields)]
+        if obj.is_leaf_node():
+            return [*fields, "parent"]
+        return [*fields, "parent", *(name for name in responsibility.INHERITED if name not in fields)]
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         """An account is closed, not deleted; one that was opened by mistake and holds nothing may go."""

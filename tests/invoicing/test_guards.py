@@ -87,12 +87,8 @@ PARTS = ("invoicing_line", "invoicing_section", "invoicing_vatshare")
 
 
 def taken_over(**changed: str) -> str:
-    return copy_of(
-        "invoicing_openitem",
-        OF_ISSUED,
-        moved_from_id=f"(select id from invoicing_openitem where {OF_ISSUED})",
-        **changed,
-    )
+    item = f"(select min(id) from invoicing_openitem where {OF_ISSUED})"
+    return copy_of("invoicing_openitem", f"id = {item}", moved_from_id=item, **changed)
 
 
 TRIES = [

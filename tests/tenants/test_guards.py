@@ -201,6 +201,7 @@ RECORDED = {
     "tenants_secondfactor": ("confirmed_at", "2026-02-01T12:00:00+00:00"),
     "tenants_staffscope": ("id", 77),
     "tenants_tenant": ("notes", "x"),
+    "tenants_treechange": ("reason", "x"),
 }
 
 

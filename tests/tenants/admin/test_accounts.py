@@ -49,15 +49,17 @@ def test_settings_name_the_account_they_come_from(admin_client, group):
     assert "<tr><td>currency</td><td>EUR</td><td>own</td></tr>" in html
 
 
-def test_an_account_moves_with_all_below_it_but_never_below_itself(admin_client, group):
+def test_the_form_neither_moves_nor_closes_an_account(admin_client, group):
+    """Who pays would stay behind above, and nobody would have seen what is left open: there are pages for that."""
     branch = make_tenant(parent=group, kind="branch")
-    leaf = make_tenant(parent=branch, kind="department")
-    refused = edit(admin_client, group, parent=leaf.pk)
-    assert "lies below this account" in refused.content.decode()
-    other = make_tenant(reference="OTHER")
-    assert edit(admin_client, branch, parent=other.pk).status_code == 302
-    other.refresh_from_db()
-    assert [tenant.pk for tenant in other.get_descendants()] == [branch.pk, leaf.pk]
+    assert edit(admin_client, branch, parent=make_tenant().pk).status_code == 302
+    branch.refresh_from_db()
+    assert branch.parent == group
+    assert edit(admin_client, branch, status="closed").status_code == 200
+    branch.refresh_from_db()
+    assert branch.status == "active"
+    Tenant.objects.filter(pk=branch.pk).update(status="closed")
+    assert edit(admin_client, branch, status="active").status_code == 302
 
 
 def test_a_reseller_stands_above_who_buys_from_it(admin_client, group):
