@@ -5,15 +5,12 @@ Every function takes the instant. An attempt is counted before it is judged, so 
 
 from __future__ import annotations
 
-import base64
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
@@ -23,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tenants import messages
+from tenants.encryption import decrypted, encrypted
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Lockout, SecondFactor, SignInLink
 
@@ -36,6 +34,7 @@ FREE: Final = {  # attempts before the first wait of a minute
     Lockout.Kind.LINK: 3,
 }
 STEP: Final = 30  # seconds that a code of an authenticator lasts
+PURPOSE: Final = "second factor"
 
 
 class TooManyAttempts(OperatorError):
@@ -180,7 +179,7 @@ def begin_second_factor(user: Any, *, issuer: str) -> tuple[str, str]:
     """
     with transaction.atomic():
         factor, _is_new = SecondFactor.objects.select_for_update().get_or_create(
-            user=user, defaults={"secret": _locked(pyotp.random_base32())}
+            user=user, defaults={"secret": encrypted(pyotp.random_base32(), PURPOSE)}
         )
         if factor.confirmed_at is not None:
             raise WrongCode(_("The second factor is already in use."))
@@ -221,16 +220,8 @@ def _use(user: Any, code: str, now: datetime, *, is_confirmed: bool) -> None:
     raise WrongCode(_("This code is not valid. Please enter the one that your authenticator shows now."))
 
 
-def _box() -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(sha256(b"second factor:" + settings.SECRET_KEY.encode()).digest()))
-
-
-def _locked(secret: str) -> str:
-    return _box().encrypt(secret.encode()).decode()
-
-
 def _opened(factor: SecondFactor) -> str:
-    try:
-        return _box().decrypt(factor.secret.encode()).decode()
-    except InvalidToken as error:
-        raise WrongCode(_("The second factor was set up under another key of this installation; reset it.")) from error
+    secret = decrypted(factor.secret, PURPOSE)
+    if secret is None:
+        raise WrongCode(_("The second factor was set up under another key of this installation; reset it."))
+    return secret
