@@ -63,11 +63,16 @@ class CreditForm(CorrectionForm):
     def __init__(self, lines: Sequence[Creditable], places: int, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.lines = [line for line in lines if line.left][:SHOWN]
+        figures_of_line = (
+            ("amount", places, gettext("amount")),
+            ("quantity", 4, gettext("quantity")),
+            ("percent", 4, gettext("percent")),
+        )
         for line in self.lines:
-            for name, decimals in (("amount", places), ("quantity", 4), ("percent", 4)):
-                self.fields[f"{name}_{line.position}"] = NumberField(
-                    label=name, required=False, max_digits=19, decimal_places=decimals
-                )
+            for name, decimals, label in figures_of_line:
+                field = NumberField(label=label, required=False, max_digits=19, decimal_places=decimals)
+                field.widget.attrs["aria-label"] = f"{line.position}. {line.text}: {label}"
+                self.fields[f"{name}_{line.position}"] = field
 
     def rows(self) -> list[dict[str, Any]]:
         return [
