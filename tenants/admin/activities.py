@@ -24,6 +24,7 @@ from tenants import intents
 from tenants.admin import figures
 from tenants.admin.base import QuietChangeList, RecordAdmin, is_key
 from tenants.admin.names import Key, Named, models_by_table, names_of, naming, page_of, readable
+from tenants.admin.scope import AccountScoped
 from tenants.models import Activity, Intent, Message
 from tenants.transactions import wake
 
@@ -323,7 +324,8 @@ class BouncedFilter(DropdownFilter):
 
 
 @admin.register(Message)
-class MessageAdmin(RecordAdmin):
+class MessageAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("tenant",)
     list_display = ["created_at", "recipient", "subject", "tenant", "progress", "attempts", "sent_at", "trouble"]
     list_select_related = ["tenant"]
     list_filter = [("state", MultipleChoicesDropdownFilter), BouncedFilter]

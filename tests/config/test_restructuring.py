@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import translation
 
-from billing import metrics
+from billing import contracts, metrics
 from billing.models import Subscription
 from config import books, business_day, restructuring
 from invoicing.models import Invoice, JournalEntry, OpenItem, Posting
@@ -152,6 +152,24 @@ def test_d_16_moving_an_account_or_a_contract_is_neither_churn_nor_new_nor_expan
     assert (flow.opening, flow.closing, sum(flow.movements.values())) == (300, 300, 0)
     assert metrics.mrr(MARCH, under=account("NEW")) == {"EUR": 300}
     assert metrics.mrr(MARCH, under=account("OLD")) == {}
+    assert group.reference == "GROUP"
+
+
+def test_d_16_a_contract_that_goes_on_within_the_organisation_is_neither_churn_nor_new(issuer):
+    group = make_tenant(reference="GROUP")
+    for name in ("OLD", "NEW"):
+        change("move", name, "GROUP")
+    contract, april = Subscription.objects.get(reference="V-NEW"), date(2026, 4, 1)
+    author = {"reason": "", "by": None, "channel": "command"}
+    contracts.transfer(contract, tenant=account("OLD"), reference="V-OLD", effective=MARCH, **author)
+    for under in (account("GROUP"), None):
+        flow = metrics.report(FEBRUARY, april, under=under).flows["EUR"]
+        assert (flow.opening, flow.closing, sum(flow.movements.values())) == (300, 300, 0)
+    # told for one unit alone, it is lost there and won here
+    lost = metrics.report(FEBRUARY, april, under=account("NEW")).flows["EUR"]
+    assert (lost.opening, lost.closing, lost.movements["churn"]) == (200, 0, 1)
+    won = metrics.report(FEBRUARY, april, under=account("OLD"), with_descendants=False).flows["EUR"]
+    assert (won.opening, won.closing, won.movements["new"]) == (0, 200, 1)
     assert group.reference == "GROUP"
 
 

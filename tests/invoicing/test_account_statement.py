@@ -170,6 +170,9 @@ def test_the_statement_as_page_and_file(admin_client, issuer):
         ("admin:invoicing_openitem_changelist", 2, 4),
         ("admin:billing_subscription_changelist", 1, 2),
         ("admin:billing_charge_changelist", 2, 4),
+        ("admin:tenants_message_changelist", 0, 0),
+        ("admin:billing_amendment_changelist", 0, 0),
+        ("admin:payments_letter_changelist", 0, 0),
     ],
 )
 def test_d_15_one_switch_on_all_lists(admin_client, issuer, page, alone, below):
