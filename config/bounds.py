@@ -33,6 +33,7 @@ OPEN: Final = {
     "account_tree",
     "account_tree_children",
     "account_tree_search",
+    "invoicing_collectivestatement_pdf",
     "invoicing_invoice_pdf",
     "invoicing_billrun_progress",
     "invoicing_billrun_do",

@@ -65,6 +65,7 @@ SIDEBAR = [
         "items": [
             listed(_("Bill runs"), "play_circle", "invoicing.billrun"),
             listed(_("Documents"), "receipt_long", "invoicing.invoice"),
+            listed(_("Collective statements"), "format_list_bulleted", "invoicing.collectivestatement"),
             listed(_("Approvals"), "how_to_reg", "tenants.approval"),
             listed(_("Charges"), "calculate", "billing.charge"),
             listed(_("Messages"), "mail", "tenants.message"),
@@ -86,6 +87,7 @@ SIDEBAR = [
         "items": [
             page(_("Invoiced revenue"), "payments", "invoiced_revenue", "invoicing.invoice"),
             page(_("Recurring revenue"), "trending_up", "metrics", "billing.subscription"),
+            page(_("Contracts to look at"), "hourglass_top", "contracts_attention", "billing.subscription"),
             page(_("Coverage"), "fact_check", "coverage", "billing.charge"),
             page(_("Tax audit"), "policy", "audit", "invoicing.numberrange"),
         ],

@@ -87,7 +87,7 @@ def context_of(facts: StatementFacts, wording: Wording) -> dict[str, Any]:
         count,
     )
     info = [
-        (_("Reference"), facts.reference),
+        (_("Number"), facts.reference),
         (_("Date"), wording.day(facts.issued_on)),
         (_("Due on"), wording.day(facts.due_on)),
         (_("Customer no."), facts.payer.reference),

@@ -17,7 +17,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from billing import campaigns, contracts
 from billing.models import Price, PriceCampaign, Subscription
 from config.urls import urlpatterns
-from invoicing import correction, price_notice
+from invoicing import correction, price_notice, statements
 from invoicing.models import Invoice, OpenItem, RefundRequest
 from payments import disputes, dunning
 from payments.models import DunningBlock
@@ -48,10 +48,12 @@ def fill(serial: int) -> None:
     VatCheck.objects.create(tenant=tenant, vat_id=tenant.vat_id, method="check_digits", is_valid=True)
     contract = make_contract(issuer, tenant)
     make_grant(subscription=contract)
+    make_contract(issuer, make_tenant(parent=tenant, pay_by=tenant))
     contracts.pause(contract, effective=date(2026, 5, 1), reason="Umbau", by=None, channel="command")
     raise_prices(issuer)
     bill(issuer, FEBRUARY)
     bill(issuer, MARCH, issues=False)
+    statements.collect_pending()
     dunning.remind(issuer, on=date(2026, 3, 20))
     DunningBlock.objects.create(tenant=tenant, reason="Ratenzahlung", starts_on=FEBRUARY)
     messages.compose(
@@ -127,7 +129,10 @@ def pages_of_every_model(client) -> list[str]:
         assert record is not None, f"no {model.__name__} to look at"
         urls.append(reverse(f"{name}_change", args=[record.pk]))
         if model._meta.label == "tenants.Tenant":
-            urls.append(reverse("account", args=[record.pk]))
+            urls += [
+                reverse(page, args=[record.pk])
+                for page in ("account", "account_settings", "account_calendar", "account_align")
+            ]
     urls += [
         reverse("what_if_contract", args=[Subscription.objects.order_by("pk").last().pk]),
         reverse("what_if_price", args=[Price.objects.order_by("pk").last().pk]),
