@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -28,9 +29,10 @@ from billing.kernel.money import places_of, plain
 from billing.kernel.period import Period, months_after
 from billing.kernel.pricing import PriceTerms, prorated, rate
 from billing.kernel.schedule import Grid, Interval, Unit
-from invoicing import allowances, correction, stored
+from invoicing import allowances, correction, stored, taxation
 from invoicing.kernel import vat
 from invoicing.kernel.content import chained
+from invoicing.kernel.taxation import NoPercentage, Percentage, percentage
 from invoicing.kernel.totals import Share, Totals, totals
 from invoicing.stored import Document
 from tenants.errors import OperatorError
@@ -138,6 +140,7 @@ class Basis:
     refusals: Mapping[int, str]
     discounts: Mapping[str, tuple[str, Decimal]]
     most: Mapping[tuple[int, str], Decimal]
+    rates: Sequence[Percentage]
 
 
 @dataclass(slots=True)
@@ -189,7 +192,7 @@ def _basis(charges: Sequence[LineCharge]) -> Basis:
         discounts = {reference: (kind, value) for reference, kind, value in cursor.fetchall()}
         cursor.execute(SHARED, [list({charge.contract for charge in charges if "discounts" in charge.trace})])
         most = {(contract, reference): value for contract, reference, value in cursor.fetchall()}
-    return Basis(prices, refusals, discounts, most)
+    return Basis(prices, refusals, discounts, most, taxation.rates_of_all())
 
 
 def _prices(keys: Sequence[int]) -> tuple[dict[int, PriceTerms], dict[int, str]]:
@@ -249,7 +252,9 @@ def _either(share: Share, kept: Sequence[Share]) -> tuple[str, str]:
 
 
 def _case(document: Document) -> str | None:
-    """By the countries on the document; whether a VAT id was valid then is told by the case itself."""
+    """By the tax rules it names; of an older one by its countries, and whether a VAT id was valid by the case itself."""
+    if (by_rule := document.case_by_rule()) is not None:
+        return by_rule
     parties = json.loads(document.head[14])
     try:
         is_reverse_charge = document.head[10] == vat.Case.REVERSE_CHARGE.value
@@ -293,14 +298,23 @@ def _line_differences(
             (gettext("VAT case"), case, document.head[10]),
         ]
         yield from ((position, found) for found in compared if found[1] != found[2])
-        if vat_rate not in (legal := _rates(case, charge.period.last_day)):
+        if vat_rate not in (legal := _legal_rates(document, case, charge.period.last_day, basis.rates)):
             yield position, (gettext("VAT rate"), vat_rate, " / ".join(map(plain, legal)))
         yield from ((position, found) for found in _charge_differences(charge, basis))
 
 
-def _rates(case: str, last_day: date) -> list[Decimal]:
-    """The rates that the law knew on a day."""
-    return sorted({vat.rate_of(vat.Case(case), category, last_day) for category in vat.GERMAN_RATES})
+def _legal_rates(document: Document, case: str, last_day: date, rates: Sequence[Percentage]) -> list[Decimal]:
+    """The rates of the country of the VAT that hold on a day."""
+    if case != vat.Case.STANDARD:
+        return [vat.NO_RATE]
+    home = json.loads(document.head[14]).get("seller", {}).get("country", "")
+    country = next((share[4] for share in document.shares if share[4]), home)
+    kinds = {rate.kind for rate in rates if rate.country == country}
+    found = set()
+    for kind in kinds:
+        with suppress(NoPercentage):
+            found.add(percentage(rates, country, kind, last_day))
+    return sorted(found)
 
 
 def _charge_differences(charge: LineCharge, basis: Basis) -> Iterator[Found]:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from django.db import connection
 
 from invoicing.kernel import content
-from invoicing.kernel.vat import Case
+from invoicing.kernel.taxation import Customer, Place, buyer_of
+from invoicing.kernel.vat import EU, Case
 
 CHUNK: Final = 1_000
 Row = tuple[Any, ...]
@@ -33,9 +34,10 @@ LINES: Final = """
      where l.invoice_id = any(%s) order by l.invoice_id, l.position
 """
 SHARES: Final = """
-    select invoice_id, vat_case, vat_rate, base, vat, country, exemption_code, notice, ledger_role, currency
-      from invoicing_vatshare where invoice_id = any(%s)
-     order by invoice_id, vat_rate desc, vat_case collate "C"
+    select s.invoice_id, s.vat_case, s.vat_rate, s.base, s.vat, s.country, s.exemption_code, s.notice,
+           array[r.vat_case, r.place], s.currency
+      from invoicing_vatshare s left join invoicing_taxrule r on r.id = s.rule_id where s.invoice_id = any(%s)
+     order by s.invoice_id, s.vat_rate desc, s.vat_case collate "C"
 """
 IN_BOOKS: Final = """
     select invoice_id, net, vat, rate, rate_on, source, currency from invoicing_bookvat where invoice_id = any(%s)
@@ -57,6 +59,31 @@ class Document:
     shares: list[Row] = field(default_factory=list)
     allowances: list[Row] = field(default_factory=list)
     in_books: list[Row] = field(default_factory=list)  # one, of a document in a foreign currency
+
+    def case_by_rule(self) -> str | None:
+        """What the tax rules named by the VAT shares make of it; none where no rule is named.
+
+        A rule for another place than the buyer's makes nothing of it: the empty text.
+        """
+        rules = {(case, place) for case, place in (share[7] for share in self.shares) if case}
+        if not rules:
+            return None
+        parties = json.loads(self.head[14])
+        try:
+            seller, buyer = parties["seller"]["country"], parties["buyer"]
+            there = buyer_of(
+                seller,
+                buyer["country"],
+                buyer.get("postcode", ""),
+                buyer.get("vat_id", ""),
+                customer=Customer.BUSINESS_WITHOUT_ID,
+                home_is_eu=seller in EU,
+            )
+        except (KeyError, TypeError):
+            return ""
+        places = {"", there.place.value, there.country} | ({Place.EU.value} if there.is_northern_irish else set())
+        cases = {case if place in places else "" for case, place in rules}
+        return min(cases, key=lambda case: (case == self.head[10], case))
 
     def nets(self) -> list[tuple[Case, Decimal, Decimal]]:
         """Case, rate and net of each line and, taken off, of each allowance. Raises ``ValueError`` for no VAT case."""

@@ -56,16 +56,18 @@ def law_of(issuer: Issuer) -> Law:
             _("%(issuer)s: no VAT rules are known for an issuer in %(country)s. Enter its tax rules first.")
             % {"issuer": issuer.reference, "country": issuer.country}
         )
-    rates = [
-        Percentage(*row)
-        for row in TaxRate.objects.order_by("id").values_list("country", "kind", "percent", "starts_on", "ends_before")
-    ]
     schemes = {
         scheme.value
         for scheme, holds in ((Scheme.SMALL_BUSINESS, issuer.is_small_business), (Scheme.OSS, issuer.uses_oss))
         if holds
     }
-    return Law(issuer.country, rules, rates, frozenset(schemes))
+    return Law(issuer.country, rules, rates_of_all(), frozenset(schemes))
+
+
+def rates_of_all() -> list[Percentage]:
+    """The rates of all countries."""
+    rows = TaxRate.objects.order_by("id").values_list("country", "kind", "percent", "starts_on", "ends_before")
+    return [Percentage(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

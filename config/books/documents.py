@@ -71,7 +71,7 @@ def _faults(document: Document, posted: Sequence[Posted], by_hand: Totals | None
         yield "totals", _("Parts of it are in another currency.")
     if tuple(shares) != reckoned.shares:
         yield "vat", _("Its VAT shares are not the VAT of its lines, rounded once per category and rate.")
-    if vat_case != _case(document.head[14], vat_case):
+    if vat_case != _case(document, vat_case):
         yield "vat", _("Its VAT case does not follow from the countries of its parties.")
     yield from _section_faults(document)
     if state == "issued" and sorted(posted) != sorted((side.role, side.amount) for side in document_issued(shares)):
@@ -94,9 +94,13 @@ def _section_faults(document: Document) -> Iterator[tuple[str, Any]]:
         yield "totals", _("The sums of its sections are not those of their lines.")
 
 
-def _case(parties: str, stated: str) -> str | None:
-    """The VAT case by the countries that stand on a document; whether a VAT id was valid is taken from ``stated``."""
-    kept = json.loads(parties)
+def _case(document: Document, stated: str) -> str | None:
+    """The VAT case by the tax rules that a document names; of an older one by its countries, and whether a VAT id was
+    valid is taken from ``stated``.
+    """
+    if (by_rule := document.case_by_rule()) is not None:
+        return by_rule
+    kept = json.loads(document.head[14])
     try:
         return case_of(
             kept["seller"]["country"],
