@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.contrib import admin, messages
@@ -67,6 +68,7 @@ MONEY = {
     MoneyPolicy.REFUND: _("it is given back and to be paid out"),
     MoneyPolicy.NONE: _("the last period stays charged in full"),
 }
+BY_THE_HOUR = {Amendment.Kind.PAUSE, Amendment.Kind.RESUME}  # may be asked for by a moment
 NAMES_THE_DAY = {Amendment.Kind.CANCELLATION, Amendment.Kind.END}
 
 
@@ -109,6 +111,7 @@ class ChangeForm(forms.Form):
     def __init__(self, contract: Subscription, kind: str, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.kind = kind
+        self.zone = contracts.zone_of(contract) if kind in BY_THE_HOUR else ""
         asked = contracts.values_of(kind)
         known = self.known_fields(contract, kind)
         for name, is_needed in asked.items():
@@ -193,10 +196,31 @@ class ChangeForm(forms.Form):
         label = _("first day without it") if self.kind in NAMES_THE_DAY else _("effective from")
         if self.kind in contracts.BY_DAY_ALONE:
             self.fields["day"] = day_field(label, required=is_needed, initial=timezone.localdate if is_needed else None)
+            if self.kind in BY_THE_HOUR:
+                self.fields["time"] = forms.TimeField(
+                    label=_("time of the day"),
+                    required=False,
+                    widget=forms.TimeInput(attrs={"type": "time", "class": "k-input"}),
+                    help_text=_("Only to find the day: what is charged begins with the day at the account."),
+                )
+                self.fields["zone"] = forms.CharField(
+                    label=_("time zone"),
+                    required=False,
+                    initial=self.zone,
+                    widget=UnfoldAdminTextInputWidget,
+                    help_text=_("Of the time, such as Asia/Tokyo. The account's own is %(zone)s.")
+                    % {"zone": self.zone},
+                )
             return
         usual = _("as usual for this change")
         self.fields["when"] = choice_field(_("when"), [("", usual), *WHENS.items()], required=False)
         self.fields["day"] = day_field(label, required=False)
+
+    def clean_zone(self) -> str:
+        zone = str(self.cleaned_data["zone"]).strip()
+        if zone and zone not in available_timezones():
+            raise forms.ValidationError(_("“%(zone)s” is no time zone, such as Europe/Berlin"), params={"zone": zone})
+        return zone
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -210,6 +234,9 @@ class ChangeForm(forms.Form):
         """As ``contracts.asked`` takes them; what was left empty is not given."""
         values = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
         day, when = values.pop("day", None), values.pop("when", "")
+        time, zone = values.pop("time", None), values.pop("zone", "") or self.zone
+        if day is not None and time is not None:
+            day = datetime.combine(day, time, ZoneInfo(zone))
         if day is not None and when in ("", When.ON_DATE):
             values["effective"] = day
         elif when:

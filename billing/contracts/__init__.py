@@ -4,7 +4,7 @@ An amendment books no money. It says what the contract is from a day on; positio
 charging finds the money of it as what is due less what is booked. Backdated and future-dated changes are alike.
 """
 
-from billing.contracts.asking import BY_DAY_ALONE, asked, values_of
+from billing.contracts.asking import BY_DAY_ALONE, asked, values_of, zone_of
 from billing.contracts.asking import FUNCTIONS as KINDS
 from billing.contracts.discounts import end as end_discount
 from billing.contracts.discounts import grant
@@ -71,4 +71,5 @@ __all__ = [
     "transfer",
     "values_of",
     "withdraw",
+    "zone_of",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 from django.contrib.auth.models import User
@@ -13,7 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from billing.contracts import discounts, ending, positions, renewals, responsibility, resting
 from billing.contracts.writing import ChangeRefused
 from billing.kernel.changes import When
+from billing.kernel.moment import day_at
 from billing.models import Amendment, Subscription
+from tenants import responsibility as accounts
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     Amendment.Kind.QUANTITY: positions.change_quantity,
@@ -44,6 +46,12 @@ BY_DAY_ALONE: Final = {
 }
 
 
+def zone_of(subscription: Subscription) -> str:
+    """The time zone in force for the contract's account."""
+    account = subscription.tenant
+    return accounts.effective([account], subscription.issuer)[account.pk].time_zone
+
+
 def values_of(kind: str) -> dict[str, bool]:
     """The values that a kind of change takes, by name: whether it cannot do without."""
     parameters = inspect.signature(FUNCTIONS[kind]).parameters.values()
@@ -66,10 +74,13 @@ def asked(
 ) -> Callable[[], Any]:
     """The change as a call to be made or previewed; values that are ``None`` count as not given.
 
+    ``effective`` may be a moment: the change then holds from the day on that it is in the account's time zone.
     Raises ``ChangeRefused`` naming a value that is missing.
     """
     known = values_of(kind)
     given = {name: value for name, value in values.items() if name in known and value is not None}
+    if isinstance(given.get("effective"), datetime):
+        given["effective"] = day_at(given["effective"], zone_of(subscription))
     if kind in BY_DAY_ALONE and (given.get("effective") is When.IMMEDIATE or "effective" not in given):
         if known["effective"]:
             given["effective"] = on

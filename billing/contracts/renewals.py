@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,14 +10,16 @@ from decimal import Decimal
 from itertools import takewhile
 
 from django.contrib.auth.models import User
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from billing.charging import positions_of
 from billing.contracts.positions import listed_price
 from billing.contracts.timing import term_of
-from billing.contracts.values import monthly
 from billing.contracts.writing import Change, changing
+from billing.kernel.charges import ItemTerms
 from billing.kernel.money import places_of, rounded
+from billing.kernel.recurring import monthly_value
 from billing.kernel.term import Term
 from billing.models import Amendment, Price, Product, Subscription
 from tenants.errors import OperatorError
@@ -33,20 +36,24 @@ class Renewal:
     at_risk: Decimal
 
 
-def due(issuer: Issuer, *, on: date, days: int) -> list[Renewal]:
+def due(issuer: Issuer, *, on: date, days: int, among: QuerySet[Subscription] | None = None) -> list[Renewal]:
     """The contracts that renew themselves within so many days, unless notice is given; by the day of their renewal.
 
-    Each with its next renewal, or the first one that is overdue.
+    Each with its next renewal, or the first one that is overdue. ``among``: these contracts alone.
     """
-    found = []
-    for subscription, terms in _renewing(issuer, on):
+    soon: list[tuple[Subscription, Term]] = []
+    for subscription, terms in _renewing(issuer, on, among):
         term = next(terms, None)
         if term is not None and term.renews_on <= on + timedelta(days=days):
-            at_risk = rounded(
-                monthly(subscription, term.renews_on) * (subscription.renewal_months or 0),
-                places_of(subscription.currency),
-            )
-            found.append(Renewal(subscription, term.renews_on, term.notice_by, at_risk))
+            soon.append((subscription, term))
+    held: dict[int, list[ItemTerms]] = defaultdict(list)
+    for position in positions_of([subscription.pk for subscription, _term in soon]):
+        held[position.contract.key].append(position.terms)
+    found = []
+    for subscription, term in soon:
+        value = monthly_value(held[subscription.pk], term.renews_on) * (subscription.renewal_months or 0)
+        at_risk = rounded(value, places_of(subscription.currency))
+        found.append(Renewal(subscription, term.renews_on, term.notice_by, at_risk))
     return sorted(found, key=lambda renewal: (renewal.renews_on, renewal.subscription.reference))
 
 
@@ -101,13 +108,16 @@ def _prices_on(change: Change, day: date) -> dict[str, list[int]]:
     return prices
 
 
-def _renewing(issuer: Issuer, on: date) -> Iterator[tuple[Subscription, Iterator[Term]]]:
+def _renewing(
+    issuer: Issuer, on: date, among: QuerySet[Subscription] | None = None
+) -> Iterator[tuple[Subscription, Iterator[Term]]]:
     """Contracts that renew themselves and began by ``on``, each with its terms since its last renewal.
 
     A renewal is on record as an amendment; what was renewed by hand, or withdrawn, counts as done.
     """
     candidates = (
-        Subscription.objects.filter(issuer=issuer, starts_on__lte=on, renewal_months__gt=0, term_months__gt=0)
+        (Subscription.objects.all() if among is None else among)
+        .filter(issuer=issuer, starts_on__lte=on, renewal_months__gt=0, term_months__gt=0)
         .annotate(renewed_until=Max("amendments__effective_on", filter=Q(amendments__kind=Amendment.Kind.RENEWAL)))
         .select_related("tenant")
         .order_by("reference")

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from billing import contracts
 from billing.kernel.changes import MoneyPolicy, PausePolicy, When
+from billing.kernel.moment import read_moment
 from billing.models import Discount, Grant, Product, Subscription
 from tenants.errors import OperatorError
 from tenants.models import Tenant
@@ -20,8 +21,10 @@ from tenants.terminal import add_issuer_argument, issuer_from
 
 
 def day_or_when(text: str) -> date | When:
-    """`2026-03-15`, or one of the words."""
-    return When(text) if text in When.__members__.values() else date.fromisoformat(text)
+    """`2026-03-15`, a moment such as `2024-02-29 15:00 Asia/Tokyo`, or one of the words."""
+    if text in When.__members__.values():
+        return When(text)
+    return date.fromisoformat(text) if len(text) == 10 else read_moment(text)
 
 
 class Command(BaseCommand):
@@ -34,7 +37,7 @@ class Command(BaseCommand):
             "--effective",
             type=day_or_when,
             metavar="DAY",
-            help="first day of the change, or immediate, period_end, term_end",
+            help="first day of the change, a moment (2024-02-29 15:00 Asia/Tokyo), or immediate, period_end, term_end",
         )
         parser.add_argument("--on", type=date.fromisoformat, help="the day on which it is asked for (default: today)")
         parser.add_argument("--reason", default="", help="why; on record with the amendment")
