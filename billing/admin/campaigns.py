@@ -128,7 +128,8 @@ class PriceCampaignAdmin(MasterAdmin):
 
     def save_model(self, request: HttpRequest, obj: PriceCampaign, form: Any, change: bool) -> None:
         if not change:
-            obj.author, obj.channel = request.user, Amendment.Channel.ADMIN
+            obj.author = request.user  # type: ignore[assignment]
+            obj.channel = Amendment.Channel.ADMIN
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: PriceCampaign, post_url_continue: Any = None) -> HttpResponse:

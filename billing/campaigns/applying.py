@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
@@ -209,13 +210,19 @@ def _made(row: PriceChange, position: Position) -> Price:
         currency=before.currency,
         model=before.model,
         package_size=before.package_size,
-        minimum=terms.minimum,
-        cap=terms.cap,
+        minimum=_bound(terms.minimum),
+        cap=_bound(terms.cap),
         free_quantity=before.free_quantity,
         agreed_for=row.subscription,
     )
     Tier.objects.bulk_create(_tiers(price, terms))
     return price
+
+
+def _bound(figure: Decimal | Fraction | None) -> Decimal | None:
+    """Of a whole period: a price that is not prorated has no fractions."""
+    assert not isinstance(figure, Fraction)
+    return figure
 
 
 def _tiers(price: Price, terms: PriceTerms) -> list[Tier]:
@@ -231,6 +238,7 @@ def _write_notices(campaign: PriceCampaign) -> int:
     with under_way(campaign) as fresh:
         if fresh.state != PriceCampaign.State.ANNOUNCED or fresh.changes.filter(state=State.PENDING).exists():
             return 0
+        assert fresh.announced_on is not None
         told = fresh.changes.filter(state=State.CHANGED, notice=None)
         accounts = Tenant.objects.filter(pk__in=told.values("subscription__tenant")).order_by("pk")[:LETTERS]
         settings = effective(accounts, fresh.issuer)

@@ -66,7 +66,7 @@ def read(campaign: PriceCampaign, contracts: Sequence[Subscription], on: date) -
     """Asks the same number of questions however many ``contracts`` there are."""
     keys = [contract.pk for contract in contracts]
     items: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    rows = Item.objects.filter(subscription__in=keys).order_by("line", "starts_on", "pk").values()
+    rows: Any = Item.objects.filter(subscription__in=keys).order_by("line", "starts_on", "pk").values()
     for row in rows:
         if row["ends_before"] is None or row["starts_on"] < row["ends_before"]:
             items[row["subscription_id"]].append(row)
@@ -96,6 +96,7 @@ def read(campaign: PriceCampaign, contracts: Sequence[Subscription], on: date) -
             for contract, line, name, day in others.values_list(
                 "subscription", "line", "campaign__name", "effective_on"
             )
+            if day is not None
         },
         refused=refused,
     )

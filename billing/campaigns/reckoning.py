@@ -263,7 +263,8 @@ def _end(item: Mapping[str, Any], contract: Subscription) -> date:
 
 def _priced(campaign: PriceCampaign, contract: Subscription, found: Position, book: Book) -> Position:
     """With its new price."""
-    assert found.terms_before is not None and found.effective_on is not None
+    before = found.terms_before
+    assert before is not None and found.effective_on is not None
     if campaign.rule == PriceCampaign.Rule.LIST:
         if found.price_before in book.agreed and not campaign.price_id:
             return replace(found, reason=_("Its price was agreed for this contract."))
@@ -278,15 +279,15 @@ def _priced(campaign: PriceCampaign, contract: Subscription, found: Position, bo
         found = replace(found, price_after=cell.pk, terms_after=book.prices[cell.pk])
     elif campaign.rule == PriceCampaign.Rule.PERCENT:
         assert campaign.percent is not None
-        after = by_percent(found.terms_before, campaign.percent, places_of(found.currency))
+        after = by_percent(before, campaign.percent, places_of(found.currency))
         found = replace(found, terms_after=after)
     else:
         assert campaign.amount is not None
         try:
-            found = replace(found, terms_after=by_amount(found.terms_before, campaign.amount))
+            found = replace(found, terms_after=by_amount(before, campaign.amount))
         except ValueError:
             return replace(found, reason=_("The price would be below zero."))
-    if found.price_after == found.price_before or found.terms_after == found.terms_before:
+    if found.price_after == found.price_before or found.terms_after == before:
         return replace(found, reason=_("It has this price already."))
     return found
 

@@ -17,8 +17,9 @@ def by_percent(price: PriceTerms, percent: Decimal, places: int) -> PriceTerms:
     """
     factor = 1 + Fraction(percent) / 100
 
-    def changed(figure: Decimal) -> Decimal:
-        return rounded(Fraction(figure) * factor, max(places, places_of(figure)))
+    def changed(figure: Decimal | Fraction) -> Decimal:
+        fine = places_of(figure) if isinstance(figure, Decimal) else 0
+        return rounded(Fraction(figure) * factor, max(places, fine))
 
     return replace(
         price,
@@ -26,8 +27,8 @@ def by_percent(price: PriceTerms, percent: Decimal, places: int) -> PriceTerms:
             replace(tier, unit_price=changed(tier.unit_price), flat_amount=changed(tier.flat_amount))
             for tier in price.tiers
         ),
-        minimum=None if price.minimum is None else changed(Decimal(price.minimum)),
-        cap=None if price.cap is None else changed(Decimal(price.cap)),
+        minimum=None if price.minimum is None else changed(price.minimum),
+        cap=None if price.cap is None else changed(price.cap),
     )
 
 

@@ -94,7 +94,7 @@ def facts_of(notice: PriceNotice) -> NoticeFacts:
         "effective_on", "subscription__reference", "line"
     )
     opened = Item.objects.filter(amendment__price_change__notice=notice).values_list("amendment", "interval")
-    intervals = dict(opened)
+    intervals: dict[int | None, str] = dict(opened)
     with translation.override(notice.language):
         prices = tuple(
             fact

@@ -129,6 +129,15 @@ def test_a_renewal_that_takes_another_list_price_first_is_not_raised_on_the_old_
     assert (changed.effective_on, changed.mrr_after) == (date(2028, 7, 1), Decimal("110.00"))
 
 
+def test_days_that_are_charged_already_keep_their_price():
+    issuer = make_issuer()
+    make_contract(issuer, make_tenant())
+    bill(issuer, date(2027, 2, 1), ANNOUNCED)
+    (changed,) = campaigns.preview(make_campaign(issuer), on=ANNOUNCED).positions
+    assert changed.effective_on == date(2027, 3, 1)
+    assert campaigns.why(changed.steps) == "charged until 28 Feb 2027 already"
+
+
 def test_what_is_selected():
     issuer = make_issuer()
     group = make_tenant()
@@ -344,6 +353,19 @@ def test_a_contract_that_ended_since_is_parked_with_all_its_positions(monkeypatc
     assert list(campaign.changes.values_list("state", "reason")) == [("parked", "Nein.")] * 2
     assert not contract.amendments.filter(kind="override").exists()
     assert not Price.objects.filter(agreed_for=contract).exists()
+
+
+def test_what_would_not_come_out_as_announced_is_undone(monkeypatch):
+    issuer = make_issuer()
+    contract = make_contract(issuer, make_tenant())
+    campaign = campaigns.announce(make_campaign(issuer), on=ANNOUNCED, by=None, channel="command")
+    take = contracts.take_price
+    later = {"effective": date(2027, 2, 1)}
+    monkeypatch.setattr(contracts, "take_price", lambda *arguments, **options: take(*arguments, **options | later))
+    campaigns.apply(campaign)
+    assert rows_of(campaign) == {contract.reference: ("parked", JANUARY)}
+    assert "nicht den angekündigten Wert" in campaign.changes.get().reason
+    assert not contract.amendments.filter(kind="override").exists()
 
 
 def test_another_campaign_does_not_raise_twice():
