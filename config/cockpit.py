@@ -75,6 +75,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         cards.append(overdue_card(user, today))
     if user.has_perm("tenants.view_message"):
         cards.append(messages_card(user))
+    if user.has_perm("billing.view_subscription"):
+        cards.append(waiting_card(user))
     cards += stuck_cards(user, today)
     context |= {
         "title": gettext("Overview"),
@@ -196,6 +198,18 @@ def messages_card(user: Any) -> Card:
         else reverse("admin:tenants_message_changelist"),
         "act" if count else "ok",
         "mark_email_unread",
+    )
+
+
+def waiting_card(user: Any) -> Card:
+    waiting = Subscription.objects.visible_to(user).waiting_to_start().exclude(tenant__status="closed").count()
+    return Card(
+        gettext("Contracts to look at"),
+        figures.number(Decimal(waiting)),
+        ngettext("waits for the day of its start", "wait for the day of their start", waiting),
+        reverse("contracts_attention"),
+        "look" if waiting else "ok",
+        "hourglass_top",
     )
 
 

@@ -3,7 +3,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from billing.admin import aligning, metrics
+from billing.admin import aligning, attention, metrics
 from config import account_reports, account_settings, cockpit, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, what_if
 
@@ -38,6 +38,7 @@ urlpatterns = [
     path("admin/reports/audit/export/", admin.site.admin_view(audit.download), name="audit_export"),
     path("admin/reports/coverage/", admin.site.admin_view(coverage.page), name="coverage"),
     path("admin/reports/revenue/", admin.site.admin_view(metrics.page), name="metrics"),
+    path("admin/reports/contracts/", admin.site.admin_view(attention.page), name="contracts_attention"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.staff_page), name="second_factor"),
     path("admin/", admin.site.urls),
     path("portal/", include("config.portal.urls")),

@@ -1,0 +1,143 @@
+"""Contracts that wait for the day with which billing starts, and contracts that renew themselves soon."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from billing.contracts import renewals
+from billing.models import Subscription
+from tenants.admin import figures
+from tenants.cells import neutralised
+from tenants.models import Issuer
+
+DAYS: Final = 60
+MOST_DAYS: Final = 730
+SHOWN: Final = 500
+MISSING: Final = {
+    Subscription.BillingStart.ACTIVATION: _("the day of the activation"),
+    Subscription.BillingStart.ACCEPTANCE: _("the day of the acceptance"),
+}
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Both lists; renewals within so many days (`?days=`); each as CSV (`?csv=starts`, `?csv=renewals`)."""
+    if not request.user.has_perm("billing.view_subscription"):
+        raise PermissionDenied
+    today, days = timezone.localdate(), days_from(request.GET.get("days"))
+    wanted = request.GET.get("csv")
+    if wanted and not request.user.has_perm("billing.export_subscription"):
+        raise PermissionDenied
+    if wanted == "starts":
+        return sheet("contracts_waiting.csv", START_COLUMNS, [start_cells(one) for one in waiting(request)])
+    soon = renewing(request, today, days)
+    if wanted == "renewals":
+        return sheet("contracts_renewing.csv", RENEWAL_COLUMNS, [renewal_cells(one) for one in soon])
+    pending = list(waiting(request)[: SHOWN + 1])
+    sums: dict[str, Decimal] = defaultdict(lambda: Decimal(0))
+    for one in soon:
+        sums[one.subscription.currency] += one.at_risk
+    context = {
+        **admin.site.each_context(request),
+        "title": gettext("Contracts to look at"),
+        "days": days,
+        "most_days": MOST_DAYS,
+        "may_export": request.user.has_perm("billing.export_subscription"),
+        "starts": [start_row(one) for one in pending[:SHOWN]],
+        "more_starts": len(pending) > SHOWN,
+        "renewals": [renewal_row(one) for one in soon[:SHOWN]],
+        "more_renewals": len(soon) > SHOWN,
+        "sums": [figures.money(amount, currency) for currency, amount in sorted(sums.items())],
+    }
+    return TemplateResponse(request, "billing/admin/attention.html", context)
+
+
+def days_from(text: str | None) -> int:
+    """A number of days from a query string; what is none is as if it were left out."""
+    return min(int(text), MOST_DAYS) if text and text.isascii() and text.isdigit() and len(text) < 6 else DAYS
+
+
+def waiting(request: HttpRequest) -> Any:
+    """Contracts of which the day is missing with which billing starts, those that wait longest first."""
+    return (
+        Subscription.objects.visible_to(request.user)
+        .waiting_to_start()
+        .exclude(tenant__status="closed")
+        .select_related("tenant", "issuer")
+        .order_by("starts_on", "reference")
+    )
+
+
+def renewing(request: HttpRequest, on: date, days: int) -> list[renewals.Renewal]:
+    """Contracts that renew themselves within so many days, the next ones first."""
+    seen = Subscription.objects.visible_to(request.user)
+    found = [one for issuer in Issuer.objects.all() for one in renewals.due(issuer, on=on, days=days, among=seen)]
+    return sorted(found, key=lambda one: (one.renews_on, one.subscription.reference))
+
+
+def missing(contract: Subscription) -> str:
+    """What a contract waits for, in words."""
+    return str(MISSING[Subscription.BillingStart(contract.billing_starts_with)])
+
+
+def start_row(contract: Subscription) -> dict[str, Any]:
+    amend = reverse("admin:billing_subscription_amend", args=[contract.pk])
+    return {
+        "contract": contract.reference,
+        "url": reverse("admin:billing_subscription_change", args=[contract.pk]),
+        "account": str(contract.tenant),
+        "starts_on": figures.day(contract.starts_on),
+        "missing": missing(contract),
+        "amend": f"{amend}?kind=activation",
+    }
+
+
+def renewal_row(one: renewals.Renewal) -> dict[str, Any]:
+    contract = one.subscription
+    return {
+        "contract": contract.reference,
+        "url": reverse("admin:billing_subscription_change", args=[contract.pk]),
+        "account": str(contract.tenant),
+        "renews_on": figures.day(one.renews_on),
+        "notice_by": figures.day(one.notice_by),
+        "at_risk": figures.money(one.at_risk, contract.currency),
+    }
+
+
+START_COLUMNS: Final = ("contract", "tenant", "name", "starts_on", "billing_starts_with")
+RENEWAL_COLUMNS: Final = ("contract", "tenant", "name", "renews_on", "notice_by", "amount_at_risk", "currency")
+
+
+def start_cells(contract: Subscription) -> list[Any]:
+    account = contract.tenant
+    return [contract.reference, account.reference, account.name, contract.starts_on, contract.billing_starts_with]
+
+
+def renewal_cells(one: renewals.Renewal) -> list[Any]:
+    contract = one.subscription
+    account = contract.tenant
+    figures_ = [one.renews_on, one.notice_by, f"{one.at_risk:f}", contract.currency]
+    return [contract.reference, account.reference, account.name, *figures_]
+
+
+def sheet(name: str, columns: Iterable[str], rows: Iterable[list[Any]]) -> HttpResponse:
+    """A CSV file as the exports are: semicolons, cells that a spreadsheet would run made harmless."""
+    response = HttpResponse("\N{BYTE ORDER MARK}", content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    writer = csv.writer(response, delimiter=";", lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([neutralised(str(cell)) for cell in row] for row in rows)
+    return response

@@ -1,0 +1,101 @@
+"""Contracts that wait for their start, and renewals ahead: what the page shows, and the files it gives."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.kernel.period import months_after
+from billing.models import Subscription
+from tests.builders import make_issuer, make_item, make_price, make_subscription, make_tenant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def clerk(client, django_user_model):
+    client.force_login(django_user_model.objects.create_superuser("root"))
+    return client
+
+
+def make_renewing(reference: str, **fields) -> Subscription:
+    """100.00 a month; a year's term that ends in about a month, and renews itself for a year."""
+    starts_on = months_after(timezone.localdate(), -11)
+    contract = make_subscription(
+        reference=reference, starts_on=starts_on, term_months=12, renewal_months=12, notice_days=7, **fields
+    )
+    make_item(subscription=contract, price=make_price((None, "100.00", "0")))
+    return contract
+
+
+def page(client, **query: str):
+    return client.get(reverse("contracts_attention"), query, headers={"accept-language": "en"})
+
+
+def test_a_contract_without_its_day_waits_and_says_for_what(clerk):
+    issuer = make_issuer()
+    common = {"issuer": issuer, "tenant": make_tenant(name="=Bad & Co")}
+    make_subscription(reference="V-ACT", billing_starts_with="activation", **common)
+    make_subscription(reference="V-ACC", billing_starts_with="acceptance", **common)
+    make_subscription(reference="V-RUNS", billing_starts_with="activation", activated_on=date(2026, 1, 5), **common)
+    context = page(clerk).context
+    assert [row["contract"] for row in context["starts"]] == ["V-ACC", "V-ACT"]
+    assert "kind=activation" in context["starts"][0]["amend"]
+    rows = page(clerk, csv="starts").content.decode("utf-8-sig").splitlines()
+    assert rows[0] == "contract;tenant;name;starts_on;billing_starts_with"
+    assert rows[1].endswith(";'=Bad & Co;2026-01-01;acceptance")
+
+
+def test_renewals_ahead_have_their_amount_at_risk(clerk):
+    issuer = make_issuer()
+    contract = make_renewing("V-SOON", issuer=issuer)
+    make_subscription(reference="V-OPEN", issuer=issuer)
+    context = page(clerk, days="60").context
+    assert [(row["contract"], row["at_risk"]) for row in context["renewals"]] == [
+        ("V-SOON", context["sums"][0]),
+    ]
+    assert page(clerk, days="1").context["renewals"] == []
+    rows = page(clerk, csv="renewals").content.decode("utf-8-sig").splitlines()
+    renews_on = months_after(contract.starts_on, 12)
+    assert rows[1].split(";")[0] == "V-SOON"
+    assert rows[1].split(";")[3:] == [
+        renews_on.isoformat(),
+        rows[1].split(";")[4],
+        format(Decimal("1200.00"), "f"),
+        "EUR",
+    ]
+
+
+def test_the_page_asks_the_same_number_of_questions_however_many_contracts(clerk):
+    issuer = make_issuer()
+
+    def questions() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert page(clerk).status_code == 200
+        return len(queries)
+
+    make_renewing("V-1", issuer=issuer)
+    make_subscription(reference="V-2", issuer=issuer, billing_starts_with="activation")
+    questions()
+    few = questions()
+    for n in range(5):
+        make_renewing(f"V-R{n}", issuer=issuer)
+        make_subscription(reference=f"V-W{n}", issuer=issuer, billing_starts_with="activation")
+    assert questions() == few
+
+
+def test_the_files_need_a_right_of_their_own(client, django_user_model):
+    user = django_user_model.objects.create_user("clerk", is_staff=True)
+    client.force_login(user)
+    assert page(client).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_subscription"))
+    client.force_login(user)
+    assert page(client).status_code == 200
+    assert page(client, csv="starts").status_code == 403
