@@ -22,11 +22,12 @@ from invoicing import bill_run, pdf
 from invoicing.models import BillRun, Invoice
 from tenants import issuer_import, staging, tenant_import
 from tenants.import_rows import CHANGED, NEW
-from tenants.models import ImportBatch, Issuer
+from tenants.models import Access, ImportBatch, Issuer, Tenant
 from tenants.transactions import acting
 
 DAY = date(2026, 2, 1)
 USER = "demo"
+CUSTOMER = "kunde"
 FILES = (
     ("issuer.csv", issuer_import.RECIPE),
     ("catalog.csv", catalog_import.RECIPE),
@@ -90,3 +91,19 @@ def ensure_user() -> str:
     if not users.filter(username=USER).exists():
         users.create_superuser(USER, "demo@example.com", password)
     return password
+
+
+def ensure_customer() -> tuple[Tenant, str] | None:
+    """Somebody of a group, else of any account with a document, to sign in to the portal as; with all rights there."""
+    documents = Invoice.objects.issued().order_by("recipient__tree_id", "recipient__lft")
+    group = documents.filter(recipient__parent=None, recipient__children__isnull=False).first() or documents.first()
+    if group is None:
+        return None
+    password = written_once(env.home() / "demo_portal_password", secrets.token_urlsafe(12))
+    users = get_user_model().objects
+    user = users.filter(username=CUSTOMER).first()
+    if user is None:
+        user = users.create_user(CUSTOMER, "kunde@example.com", password)
+        Access.objects.create(user=user, tenant=group.recipient, **dict.fromkeys(Access.RIGHTS, True))
+    access = Access.objects.filter(user=user).select_related("tenant").first()
+    return (access.tenant if access else group.recipient), password

@@ -65,10 +65,10 @@ class SessionRules:
         return self.get_response(request)
 
     def holds(self, request: HttpRequest) -> bool:
-        now, rights = int(timezone.now().timestamp()), rights_of(request.user)
+        now, rights, key = int(timezone.now().timestamp()), rights_of(request.user), request.session.session_key
         stamp = request.session.get(STAMP)
-        if stamp is None:
-            request.session[STAMP] = {"since": now, "seen": now, "rights": rights}
+        if stamp is None or stamp["key"] != key:  # signing in gives a session a new key
+            request.session[STAMP] = {"since": now, "seen": now, "rights": rights, "key": key}
             return True
         if now - stamp["seen"] > IDLE or now - stamp["since"] > LONGEST or stamp["rights"] != rights:
             return False

@@ -214,9 +214,11 @@ def test_an_import_leads_from_its_record_to_the_page_where_it_is_taken_in(clerk)
     assert clerk.get(record).status_code == 403
     user = User.objects.get(username="clerk")
     user.user_permissions.add(Permission.objects.get(codename="view_importbatch"))
+    clerk.force_login(user)  # a session ends with the rights it began with
     page = clerk.get(record)
     assert f'href="{looked.url}"' in page.content.decode()
     assert "Compare and take in" in said(page)
     assert "encoding UTF-8, delimiter “;”" in said(page)
     user.user_permissions.remove(Permission.objects.get(codename="import_tenant"))
+    clerk.force_login(user)
     assert looked.url not in clerk.get(record).content.decode()

@@ -72,6 +72,13 @@ class Command(BaseCommand):
             )
             % {"user": demo.USER, "password": password, "file": f"{settings.HOME}/demo_password"}
         )
+        customer = demo.ensure_customer()
+        if customer:
+            account, password = customer
+            self.stdout.write(
+                _("Customer portal: http://127.0.0.1:8000/portal/ as %(user)s of %(account)s, password %(password)s")
+                % {"user": demo.CUSTOMER, "account": account.name, "password": password}
+            )
 
     def totals(self) -> None:
         rows = (

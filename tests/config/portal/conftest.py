@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,6 +40,11 @@ def clock():
 @pytest.fixture
 def world(db, settings, tmp_path, clock) -> World:
     settings.FILES_ROOT = tmp_path / "files"
+    return make_world()
+
+
+def make_world() -> World:
+    """Needs ``settings.FILES_ROOT`` to be a place of the test's own."""
     main, second = make_issuer(reference="MAIN"), make_issuer(reference="SECOND")
     parent = make_tenant(reference="PARENT", name="Konzern AG")
     own = make_tenant(reference="OWN", name="Filiale Nord", kind="branch", parent=parent)
@@ -91,8 +95,3 @@ def signed_in(user: User) -> Client:
     client = Client(SERVER_NAME="localhost")
     client.force_login(user)
     return client
-
-
-@pytest.fixture
-def as_customer():
-    return SimpleNamespace(customer=customer, staff=staff, signed_in=signed_in)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
@@ -11,7 +11,6 @@ from django.contrib.auth.models import Group
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from tenants import sign_in
 from tenants.models import Access, Lockout, SecondFactor, SignInLink
@@ -61,11 +60,11 @@ def test_attempts_that_fail_wait_longer_each_time(people, who, clock):
 
 def test_no_wait_is_longer_than_half_an_hour(db, clock):
     for _attempt in range(30):
-        sign_in.count_attempt(Lockout.Kind.NAME, "anna", now=timezone.now())
+        sign_in.count_attempt(Lockout.Kind.NAME, "anna", now=datetime.now(UTC))
         clock.shift(timedelta(minutes=30))
-    sign_in.count_attempt(Lockout.Kind.NAME, "anna", now=timezone.now())
+    sign_in.count_attempt(Lockout.Kind.NAME, "anna", now=datetime.now(UTC))
     with pytest.raises(sign_in.TooManyAttempts, match="30"):
-        sign_in.count_attempt(Lockout.Kind.NAME, "anna", now=timezone.now())
+        sign_in.count_attempt(Lockout.Kind.NAME, "anna", now=datetime.now(UTC))
 
 
 def ask_for_link(client: Client, email: str, monkeypatch) -> tuple[str, list]:
@@ -78,7 +77,7 @@ def ask_for_link(client: Client, email: str, monkeypatch) -> tuple[str, list]:
 def send(woken: list) -> str:
     """What the worker does; the address in the mail."""
     ((_task, facts),) = woken
-    sign_in.send_link(**facts, now=timezone.now())
+    sign_in.send_link(**facts, now=datetime.now(UTC))
     return re.search(r"http://localhost(/portal/sign-in/link/[\w-]{43}/)", mail.outbox[-1].body).group(1)
 
 
@@ -88,7 +87,7 @@ def test_the_answer_is_the_same_whether_the_address_is_known_or_not(people, monk
     official, third = ask_for_link(browser(), people["staff"].email, monkeypatch)
     assert known == unknown == official
     assert [facts[0][1]["user_id"] for facts in (first, second, third)] == [people["customer"].pk, 0, 0]
-    assert not sign_in.send_link(people["staff"].pk, page="x", language="de", now=timezone.now())
+    assert not sign_in.send_link(people["staff"].pk, page="x", language="de", now=datetime.now(UTC))
 
 
 def test_a_link_signs_in_once_and_is_kept_only_as_a_hash(people, monkeypatch):
@@ -126,12 +125,12 @@ def test_links_are_asked_for_a_few_times_only(people, monkeypatch):
 
 
 def code_of(secret: str) -> str:
-    return pyotp.TOTP(secret).at(timezone.now())
+    return pyotp.TOTP(secret).at(datetime.now(UTC))
 
 
 def set_up(user) -> str:
     secret, _address = sign_in.begin_second_factor(user, issuer="Kontor")
-    sign_in.confirm_second_factor(user, code_of(secret), now=timezone.now())
+    sign_in.confirm_second_factor(user, code_of(secret), now=datetime.now(UTC))
     return secret
 
 
@@ -153,9 +152,9 @@ def test_codes_are_not_guessed(people, clock):
     set_up(user)
     for _attempt in range(5):
         with pytest.raises(sign_in.WrongCode):
-            sign_in.check_code(user, "000000", now=timezone.now())
+            sign_in.check_code(user, "000000", now=datetime.now(UTC))
     with pytest.raises(sign_in.TooManyAttempts):
-        sign_in.check_code(user, "000000", now=timezone.now())
+        sign_in.check_code(user, "000000", now=datetime.now(UTC))
 
 
 def test_a_link_takes_the_code_too(people, monkeypatch, clock):
