@@ -164,12 +164,13 @@ def _outcomes(gaps: Iterable[Position], runs: dict[int, Run]) -> dict[tuple[int,
 
 
 def _changed_since(gaps: Sequence[Position], runs: dict[int, Run]) -> set[int]:
-    """The positions that changed, themselves or their contract or account, since the run that should have come to them
-    started.
+    """The positions that changed, themselves or their contract or account, or whose document was cancelled, since the
+    run that should have come to them started.
 
     A change bears the time at which its transaction began: one that began before the run, and was committed when the
     run had passed, counts as well.
     """
+    since = [runs[position.issuer].started_at - LONGEST if position.issuer in runs else None for position in gaps]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -180,12 +181,18 @@ def _changed_since(gaps: Sequence[Position], runs: dict[int, Run]) -> set[int]:
                 on (a."table", a.row) in (('billing_item', w.item), ('billing_subscription', w.contract),
                                           ('tenants_tenant', w.account))
              where a.at > w.since
+             union
+            select w.item
+              from unnest(%s::bigint[], %s::timestamptz[]) as w(item, since)
+              join billing_charge r on r.item_id = w.item and r.reverses_id is not null and r.created_at > w.since
             """,
             [
                 [position.key for position in gaps],
                 [position.contract for position in gaps],
                 [position.account for position in gaps],
-                [runs[position.issuer].started_at - LONGEST if position.issuer in runs else None for position in gaps],
+                since,
+                [position.key for position in gaps],
+                since,
             ],
         )
         return {row[0] for row in cursor.fetchall()}

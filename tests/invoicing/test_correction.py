@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing import contracts
+from billing.kernel.coverage import Reason
 from billing.models import Charge
 from config import books
-from invoicing import correction, credit_balance
+from invoicing import correction, coverage, credit_balance, pdf
 from invoicing.correction import NeedsApproval, NotCorrectable, Wanted, approving
 from invoicing.correction.approving import NotToBeDecided
 from invoicing.correction.drafts import refuse_without_reason
+from invoicing.einvoice.terms import TYPE_CODES
 from invoicing.models import (
     BookVat,
     ExchangeRate,
@@ -524,3 +526,37 @@ def test_a_reason_that_cannot_be_printed_is_refused():
 
     with pytest.raises(UnprintableText):
         refuse_without_reason("\N{PILE OF POO}")
+
+
+def test_cancelled_days_are_no_gap_but_wait_for_the_next_run(issuer, invoice):
+    cancel(invoice)
+    found = coverage.report(through=FEBRUARY)
+    assert found.faults == []
+    assert found.days[Reason.CHANGED_SINCE] == 1
+    bill(issuer, FEBRUARY, TENTH)
+    assert coverage.report(through=FEBRUARY).days[Reason.STANDS] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "german", "english", "code"),
+    [
+        ("invoice", "Rechnung", "Invoice", "380"),
+        ("credit_note", "Rechnungskorrektur", "Credit note", "381"),
+        ("cancellation", "Stornorechnung", "Cancellation invoice", "384"),
+    ],
+)
+def test_titles_and_codes_of_documents(invoice, kind, german, english, code):
+    """c-18: never "Gutschrift"; a correction names number and date of the document it corrects."""
+    document = {
+        "invoice": lambda: invoice,
+        "credit_note": lambda: credit(invoice, Wanted(1)),
+        "cancellation": lambda: cancel(invoice),
+    }[kind]()
+    facts = pdf.facts_of([document.pk])[0]
+    for language, title in (("de", german), ("en", english)):
+        with translation.override(language):
+            assert pdf.title_of(facts.kind) == title
+    assert TYPE_CODES[facts.kind] == code
+    named = (facts.original.number, facts.original.issued_on, facts.reason) if facts.original else None
+    reason = {"credit_note": "Kulanz", "cancellation": "Falsche Menge"}.get(kind)
+    assert named == (("RE-2026-00001", FEBRUARY, reason) if reason else None)

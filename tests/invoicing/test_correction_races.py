@@ -1,0 +1,78 @@
+"""Two clerks correct the same document at once: one succeeds, the other gets a sentence; nothing is half done."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+
+from config import books
+from invoicing import correction
+from invoicing.correction import NotCorrectable, Wanted
+from invoicing.models import Invoice, JournalEntry
+from tests.builders import make_issuer, make_price, make_tenant
+from tests.concurrency import in_thread, wait_until_blocked
+from tests.small_book import FEBRUARY, bill, make_contract
+
+TENTH = date(2026, 2, 10)
+
+
+@pytest.fixture
+def invoice(own_database) -> Invoice:
+    issuer = make_issuer(reference="MAIN")
+    make_contract(issuer, make_tenant(), price=make_price((None, "100.00", "0")))
+    bill(issuer, FEBRUARY)
+    return Invoice.objects.get()
+
+
+def cancel(invoice: Invoice) -> list[int]:
+    return correction.cancel([invoice.pk], on=TENTH, reason="Falsch")
+
+
+def credit(invoice: Invoice, amount: str) -> int:
+    return correction.credit(invoice.pk, [Wanted(1, amount=Decimal(amount))], on=TENTH, reason="Kulanz")
+
+
+def test_two_clerks_cancel_one_document(invoice):
+    with transaction.atomic():
+        cancel(invoice)
+        second = in_thread(lambda: cancel(invoice))
+        wait_until_blocked()
+    with pytest.raises(NotCorrectable, match="ST-2026-00001"):
+        second.result(timeout=30)
+    assert Invoice.objects.filter(kind="cancellation").count() == 1
+
+
+def test_a_document_is_not_cancelled_while_it_is_credited(invoice):
+    with transaction.atomic():
+        credit(invoice, "1.00")
+        second = in_thread(lambda: cancel(invoice))
+        wait_until_blocked()
+    with pytest.raises(NotCorrectable, match="RK-2026-00001"):
+        second.result(timeout=30)
+
+
+def test_two_credits_never_give_back_more_than_the_line(invoice):
+    with transaction.atomic():
+        credit(invoice, "60.00")
+        second = in_thread(lambda: credit(invoice, "60.00"))
+        wait_until_blocked()
+    with pytest.raises(NotCorrectable, match=r"40\.00"):
+        second.result(timeout=30)
+
+
+def test_what_breaks_off_leaves_nothing_behind(invoice):
+    before = JournalEntry.objects.count()
+
+    class Killed(BaseException):
+        pass
+
+    with pytest.raises(Killed), transaction.atomic():
+        cancel(invoice)
+        raise Killed
+    assert (Invoice.objects.count(), JournalEntry.objects.count()) == (1, before)
+    assert cancel(invoice)
+    assert Invoice.objects.get(kind="cancellation").number == "ST-2026-00001"
+    assert [str(breach) for breach in books.check(limit=5, with_files=False)] == []
