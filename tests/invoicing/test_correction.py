@@ -34,7 +34,7 @@ from invoicing.models import (
 from invoicing.replay import replay
 from invoicing.review import LookAgain
 from tenants.models import Approval
-from tests.builders import make_issuer, make_price, make_tenant
+from tests.builders import make_grant, make_issuer, make_price, make_tenant
 from tests.small_book import FEBRUARY, bill, make_contract
 
 pytestmark = pytest.mark.django_db
@@ -336,6 +336,24 @@ class TestCrediting:
         assert [figures(one)[1] for one in made] == [Decimal("-0.01"), Decimal("-0.01"), Decimal("0.00")]
         assert [sum(column) for column in zip(*map(figures, [invoice, *made]), strict=True)] == [0, 0, 0]
         assert left(invoice) == 0
+        assert_sound()
+
+    def test_the_share_of_a_document_discount_goes_back_with_the_lines(self, issuer, price):
+        contract = make_contract(issuer, make_tenant(), price=price, quantity=Decimal(3))
+        make_grant(subscription=contract, percent=Decimal(10), level="document")
+        bill(issuer, FEBRUARY)
+        invoice = Invoice.objects.get()
+        assert figures(invoice) == (Decimal("270.00"), Decimal("51.30"), Decimal("321.30"))
+        first = credit(invoice, Wanted(1, amount=Decimal("100.00")))
+        assert figures(first) == (Decimal("-90.00"), Decimal("-17.10"), Decimal("-107.10"))
+        assert list(first.allowances.values_list("base", "amount")) == [(Decimal(-100), Decimal(-10))]
+        second = credit(invoice, Wanted(1))
+        assert [sum(column) for column in zip(*map(figures, [invoice, first, second]), strict=True)] == [0, 0, 0]
+        assert_sound()
+        cancel(second, date(2026, 2, 12))
+        cancel(first, date(2026, 2, 12))
+        made = cancel(invoice, date(2026, 2, 12))
+        assert figures(made) == (Decimal("-270.00"), Decimal("-51.30"), Decimal("-321.30"))
         assert_sound()
 
     def test_a_credit_note_is_cancelled_and_leaves_the_line_whole(self, issuer, invoice):
