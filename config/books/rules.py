@@ -159,6 +159,41 @@ RULES: Final = (
              where o.reversed_by_id is not null and r.reverses_id is distinct from o.id) o on o.id = c.id
         """,
     ),
+    # what was corrected by hand
+    Rule(
+        "given back by hand",
+        DOCUMENT,
+        _("Of line %(position)s more was given back than it has: %(credited)s of %(net)s."),
+        f"""
+        select {NAMED_DOCUMENT}, l.position, l.net, g.net as credited
+          from (select id, sum(net) as net
+                  from (select c.corrects_id as id, c.net
+                          from invoicing_line c
+                         where c.corrects_id is not null
+                           and not exists (select from invoicing_invoice s
+                                            where s.corrects_id = c.invoice_id and s.kind = 'cancellation')
+                         union all
+                        select k.id, c.net
+                          from billing_charge c join invoicing_line k on k.charge_id = c.corrects_id
+                         where c.reversed_by_id is null and c.reverses_id is null) part
+                 group by id) g
+          join invoicing_line l on l.id = g.id join invoicing_invoice i on i.id = l.invoice_id
+         where g.net * l.net > 0 or abs(g.net) > abs(l.net)
+        """,
+    ),
+    Rule(
+        "cancelled",
+        DOCUMENT,
+        _("It does not negate %(original)s, which it cancels."),
+        f"""
+        select {NAMED_DOCUMENT}, o.number as original
+          from invoicing_invoice i join invoicing_invoice o on o.id = i.corrects_id
+         where i.kind = 'cancellation'
+           and ((i.net, i.vat, i.gross) is distinct from (-o.net, -o.vat, -o.gross)
+                or (select count(*) from invoicing_line l where l.invoice_id = i.id)
+                   <> (select count(*) from invoicing_line l where l.invoice_id = o.id))
+        """,
+    ),
     # what documents say
     Rule(
         "lines",
