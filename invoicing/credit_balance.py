@@ -58,7 +58,7 @@ def balances(issuer: Issuer, payer: Tenant) -> list[Balance]:
         .values_list("pk", "invoice__number", "due_on", "currency", "left", "refund_request")
     )
     return [
-        Balance(item, number, due_on, currency, rounded(left, places_of(currency)), wanted is not None)
+        Balance(item, str(number), due_on, currency, rounded(left, places_of(currency)), wanted is not None)
         for item, number, due_on, currency, left, wanted in rows
     ]
 

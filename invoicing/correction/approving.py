@@ -151,6 +151,10 @@ def _wanted(approval: Approval) -> list[Wanted] | None:
     if lines is None:
         return None
     return [
-        Wanted(**{name: value if name == "position" else Decimal(value) for name, value in line.items()})
+        Wanted(line["position"], *(_figure(line.get(name)) for name in ("amount", "quantity", "percent")))
         for line in lines
     ]
+
+
+def _figure(stored: str | None) -> Decimal | None:
+    return None if stored is None else Decimal(stored)

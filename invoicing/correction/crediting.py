@@ -87,8 +87,7 @@ def creditable(invoice: Invoice) -> list[Creditable]:
             [invoice.pk],
         )
         return [
-            Creditable(*row[:-2], net=rounded(row[-2], places), left=rounded(row[-1], places))
-            for row in cursor.fetchall()
+            Creditable(*line, rounded(net, places), rounded(left, places)) for *line, net, left in cursor.fetchall()
         ]
 
 

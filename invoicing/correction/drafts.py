@@ -30,7 +30,7 @@ def copy_negated(model: type[models.Model], join: str, arguments: Sequence[Any],
     """
     columns: dict[str, str] = {}
     for field in model._meta.concrete_fields:
-        name = field.column
+        name = str(field.column)
         if name in values:
             columns[name] = values[name]
         elif isinstance(field, MoneyField):
