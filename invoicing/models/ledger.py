@@ -54,13 +54,16 @@ class OpenItem(models.Model):
     An item that another payer takes over is closed by an entry, which opens a new one of the same document there.
     """
 
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="open_items", verbose_name=_("document"))
-    moved_from = models.OneToOneField(
+    invoice = models.ForeignKey(  # indexed with the item it was taken over from
+        Invoice, models.PROTECT, related_name="open_items", db_index=False, verbose_name=_("document")
+    )
+    moved_from = models.ForeignKey(
         "self",
         models.PROTECT,
         null=True,
         blank=True,
         related_name="moved_to",
+        db_index=False,  # indexed where there is one
         verbose_name=_("taken over from"),
     )
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="open_items", verbose_name=_("payer"))
@@ -79,7 +82,10 @@ class OpenItem(models.Model):
         constraints = [
             models.CheckConstraint(name="open_item_amount_fits", condition=fits_currency("amount")),
             models.UniqueConstraint(
-                fields=["invoice"], name="open_item_once_per_document", condition=Q(moved_from__isnull=True)
+                fields=["invoice", "moved_from"], name="open_item_once_per_document", nulls_distinct=False
+            ),
+            models.UniqueConstraint(
+                fields=["moved_from"], name="open_item_taken_over_once", condition=Q(moved_from__isnull=False)
             ),
         ]
 

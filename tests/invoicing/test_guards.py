@@ -187,7 +187,10 @@ TRIES = [
     ("open_item_amount_fits", copy_of("invoicing_openitem", OF_ISSUED, invoice_id=DRAFT, amount="'NaN'::numeric")),
     ("posting_amount_fits", copy_of("invoicing_posting", f"entry_id = {ENTRY}", amount="0.001")),
     ("open_item_once_per_document", copy_of("invoicing_openitem", OF_ISSUED)),
-    ("invoicing_openitem_moved_from_id_key", taken_over(payer_id="payer_id + 1") * 2),
+    (
+        "open_item_taken_over_once",
+        taken_over(payer_id="payer_id + 1") + taken_over(payer_id="payer_id + 1", invoice_id=OTHER),
+    ),
     ("open_item_is_taken_over", taken_over(), UNPOSTED),
     ("open_item_is_taken_over", taken_over(payer_id="payer_id + 1", currency="'CHF'"), UNPOSTED),
     ("ledger_account_once_per_role", copy_of("invoicing_ledgeraccount", "role = 'receivables'")),
@@ -333,7 +336,11 @@ TRIES = [
     # runs and what goes out
     ("bill_run_one_open_per_issuer_and_day", copy_of("invoicing_billrun", "id = 1", state="'running'") * 2),
     ("outcome_once_per_run_and_payer", copy_of("invoicing_outcome", "run_id = 1")),
-    ("document_file_once", copy_of("invoicing_documentfile", "true", file_id="99")),
+    (
+        "document_file_once",
+        copy_of("tenants_file", "true", path="t.path || '.again'")
+        + copy_of("invoicing_documentfile", "true", file_id="(select max(id) from tenants_file)"),
+    ),
     (
         "delivery_once_per_recipient",
         copy_of("invoicing_delivery", "true", message_id="(select max(id) from tenants_message)"),
@@ -392,7 +399,6 @@ def test_each_guard_is_tried(book):
     assert {guard for guard, *_ in TRIES} == guards_of("invoicing") | {
         "charge_final",
         "invoicing_line_charge_id_key",
-        "invoicing_openitem_moved_from_id_key",
     }
 
 
