@@ -53,6 +53,17 @@ class SimulatedShare:
 
 
 @dataclass(frozen=True, slots=True)
+class SimulatedAllowance:
+    """What a discount takes off the document, of one VAT category and rate."""
+
+    text: str
+    vat_case: str
+    rate: Decimal
+    base: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedDocument:
     """A document as the live run would have issued it; ``number`` is empty where nothing is to be paid."""
 
@@ -70,6 +81,7 @@ class SimulatedDocument:
     vat: Decimal
     gross: Decimal
     vat_shares: list[SimulatedShare]
+    allowances: list[SimulatedAllowance]
     lines: list[SimulatedLine]
 
 
@@ -240,7 +252,7 @@ def _documents(made: World, run: BillRun) -> Iterator[SimulatedDocument]:
     found = (
         Invoice.objects.filter(run=run)
         .select_related("recipient", "payer")
-        .prefetch_related("lines__charge", "lines__section__tenant", "vat_shares")
+        .prefetch_related("lines__charge", "lines__section__tenant", "vat_shares", "allowances")
         .order_by("id")
     )
     for invoice in found:
@@ -258,6 +270,10 @@ def _documents(made: World, run: BillRun) -> Iterator[SimulatedDocument]:
             net=invoice.net.amount,
             vat=invoice.vat.amount,
             gross=invoice.gross.amount,
+            allowances=[
+                SimulatedAllowance(one.text, one.vat_case, one.vat_rate, one.base.amount, one.amount.amount)
+                for one in invoice.allowances.all()
+            ],
             vat_shares=[
                 SimulatedShare(share.vat_case, share.vat_rate, share.base.amount, share.vat.amount)
                 for share in invoice.vat_shares.all()

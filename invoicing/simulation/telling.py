@@ -42,7 +42,7 @@ def as_json(simulation: Simulation) -> str:
     return json.dumps(data, ensure_ascii=False, indent=2)
 
 
-AMOUNTS = {"net", "vat", "gross", "base"}
+AMOUNTS = {"net", "vat", "gross", "base", "amount"}
 
 
 def _plain(record: Any, currency: str = "") -> dict[str, Any]:
@@ -120,6 +120,12 @@ def _document(document: SimulatedDocument) -> Iterator[str]:
             yield "      " + _("takes back part of %(number)s") % {"number": line.corrects}
         for sentence in line.explanation:
             yield f"      {sentence}"
+    for allowance in document.allowances:
+        yield "    " + _("Discount %(name)s on %(base)s: %(amount)s") % {
+            "name": allowance.text,
+            "base": _money(allowance.base, document.currency),
+            "amount": _money(-allowance.amount, document.currency),
+        }
     for share in document.vat_shares:
         yield "    " + _("VAT %(rate)s %% on %(base)s: %(vat)s") % {
             "rate": _number(share.rate),

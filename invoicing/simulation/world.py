@@ -190,7 +190,10 @@ def _price(world: World, product: Product, node: Node) -> None:
         package_size=node.figure("package_size"),
         minimum=node.figure("minimum"),
         cap=node.figure("cap"),
+        package_per_tier=node.flag("package_per_tier"),
         free_quantity=node.figure("free_quantity") or Decimal(0),
+        quota_prorated=node.flag("quota_prorated"),
+        flat_when_zero=node.flag("flat_when_zero"),
         starts_on=node.day("starts_on"),
         ends_before=node.day("ends_before"),
     )
@@ -209,6 +212,7 @@ def _price(world: World, product: Product, node: Node) -> None:
                 up_to=up_to,
                 unit_price=tier.figure("unit_price", 10) or Decimal(0),
                 flat_amount=tier.figure("flat_amount") or Decimal(0),
+                package_size=tier.figure("package_size") if tier is not node else None,
             ),
             tier,
         )
@@ -229,6 +233,9 @@ def _discount(world: World, node: Node) -> None:
         sequence=node.data.get("sequence", 10),
         periods=node.whole("periods"),
         after_periods=node.data.get("after_periods", 0),
+        level=node.text("level", Discount.Level.LINE),
+        is_stacked=node.flag("is_stacked"),
+        carry_remainder=node.flag("carry_remainder"),
     )
     _store(discount, node)
     world.discounts[reference] = discount

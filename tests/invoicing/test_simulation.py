@@ -47,6 +47,12 @@ def nets(result: simulation.Simulation) -> list[tuple[str, list[str], str]]:
 
 
 FIGURES: dict[str, list[tuple[str, list[str], str]]] = {
+    "commitment": [
+        # 12 of 31 days: 77.42 of 200.00, and 116.13 to 193.55; with 200.00 in advance 354.19 less 250.00
+        ("RE-2026-00001", ["77.42", "116.13", "200.00"], "123.99"),
+        ("RE-2026-00002", ["300.00", "200.00"], "535.50"),
+        ("RE-2026-00003", ["300.00", "200.00"], "535.50"),
+    ],
     "pause": [
         ("RE-2026-00001", ["500.00"], "595.00"),
         ("RK-2026-00001", ["-416.67"], "-495.84"),

@@ -92,10 +92,11 @@ def test_the_page_asks_the_same_number_of_questions_however_many_contracts(clerk
 
 
 def test_the_files_need_a_right_of_their_own(client, django_user_model):
-    user = django_user_model.objects.create_user("clerk", is_staff=True)
-    client.force_login(user)
+    client.force_login(django_user_model.objects.create_user("guest", is_staff=True))
     assert page(client).status_code == 403
-    user.user_permissions.add(Permission.objects.get(codename="view_subscription"))
-    client.force_login(user)
+    client.logout()
+    clerk = django_user_model.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.add(Permission.objects.get(codename="view_subscription"))
+    client.force_login(clerk)
     assert page(client).status_code == 200
     assert page(client, csv="starts").status_code == 403
