@@ -53,7 +53,7 @@ def waiting() -> InvoiceQuerySet:
 
 
 def judge_pending(limit: int = CHUNK) -> Judged:
-    """Judge at most ``limit`` drafts, hold those that failed, issue those that passed and are to be issued by their run.
+    """Judge at most ``limit`` drafts, hold what failed, issue what passed and is to be issued by its run.
 
     Any number of workers may do so at once. Raises ``NotJudged`` if the rules cannot be run.
     """

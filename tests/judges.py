@@ -14,7 +14,8 @@ from invoicing.einvoice.judge import RULES
 
 JUDGES = RULES.parents[3] / "shared" / "validators" / "einvoice"
 needs_judges = pytest.mark.skipif(
-    not JUDGES.exists(), reason=f"NOT JUDGED: {JUDGES} is not here, so nobody but ourselves has looked at the e-invoices"
+    not JUDGES.exists(),
+    reason=f"NOT JUDGED: {JUDGES} is not here, so nobody but ourselves has looked at the e-invoices",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from invoicing.einvoice import terms
 from invoicing.einvoice.facts import (
@@ -18,7 +19,7 @@ from invoicing.einvoice.facts import (
 from invoicing.einvoice.tree import Tree
 
 STANDARD = "urn:un:unece:uncefact:data:standard:"
-NAMESPACES = {
+NAMESPACES: Final[dict[str | None, str]] = {
     "rsm": f"{STANDARD}CrossIndustryInvoice:100",
     "ram": f"{STANDARD}ReusableAggregateBusinessInformationEntity:100",
     "qdt": f"{STANDARD}QualifiedDataType:100",

@@ -178,7 +178,12 @@ def means_of(facts: DocumentFacts) -> Means:
             case Collection.CARD:
                 return Means("68", _("Charged to the card stored with us"))
             case Collection.INVOICE:
-                return Means("58", _("SEPA credit transfer"), iban=facts.seller.iban, bic=facts.seller.bic if facts.seller.iban else "")
+                return Means(
+                    "58",
+                    _("SEPA credit transfer"),
+                    iban=facts.seller.iban,
+                    bic=facts.seller.bic if facts.seller.iban else "",
+                )
 
 
 def payment_terms(facts: DocumentFacts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from invoicing.einvoice import terms
 from invoicing.einvoice.facts import (
@@ -19,7 +20,10 @@ from invoicing.einvoice.facts import (
 from invoicing.einvoice.tree import Tree
 
 SCHEMA = "urn:oasis:names:specification:ubl:schema:xsd:"
-COMPONENTS = {"cac": f"{SCHEMA}CommonAggregateComponents-2", "cbc": f"{SCHEMA}CommonBasicComponents-2"}
+COMPONENTS: Final[dict[str | None, str]] = {
+    "cac": f"{SCHEMA}CommonAggregateComponents-2",
+    "cbc": f"{SCHEMA}CommonBasicComponents-2",
+}
 
 
 def write_ubl(facts: DocumentFacts) -> bytes:

@@ -64,7 +64,10 @@ PRODUCER: Final = "Kontor"
 
 
 def with_einvoice(document: bytes, xml: bytes, *, language: str, on: date) -> bytes:
-    """The document, whose fonts are all embedded, as PDF/A-3B that carries ``xml`` of the day ``on``; equal input gives equal bytes."""
+    """The document, whose fonts are all embedded, as PDF/A-3B that carries ``xml`` of the day ``on``.
+
+    Equal input gives equal bytes.
+    """
     with Pdf.open(BytesIO(document)) as pdf:
         title, author = (str(pdf.docinfo.get(key, "")) for key in (Name.Title, Name.Author))
         root = pdf.Root
@@ -73,7 +76,7 @@ def with_einvoice(document: bytes, xml: bytes, *, language: str, on: date) -> by
         root.Metadata = pdf.make_indirect(described(pdf, title, author))
         embed(pdf, xml, on)
         drop_unused_fonts(pdf)
-        for annotation in annotations(pdf):
+        for annotation in annotations_of(pdf):
             annotation.F = PRINTED
         del pdf.docinfo
         pdf.docinfo = pdf.make_indirect(Dictionary(Title=title, Author=author, Producer=PRODUCER, Creator=PRODUCER))
@@ -123,7 +126,7 @@ def embed(pdf: Pdf, xml: bytes, on: date) -> None:
     pdf.Root.AF = Array([specification.obj])
 
 
-def annotations(pdf: Pdf) -> Iterator[pikepdf.Object]:
+def annotations_of(pdf: Pdf) -> Iterator[pikepdf.Object]:
     for page in pdf.pages:
         yield from page.obj.get(Name.Annots, ())  # type: ignore[misc]
 

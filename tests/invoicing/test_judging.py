@@ -1,4 +1,4 @@
-"""E-invoices are judged before they are released; what breaks a rule is held, and says what is to be put right where."""
+"""E-invoices are judged before they are released; what breaks a rule is held, and says what to put right where."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of document, VAT case and syntax, judged by the published rules: ours and those of an independent judge."""
+"""Every kind of document, VAT case and syntax, judged by the published rules and by an independent judge."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ KINDS = {
 def sample() -> DocumentFacts:
     """The invoice of requirements B2: a line of 850 / 3, one at 0.952, and points given back."""
     lines = (
-        facts.make_line(text="Workshop Cloud Compliance", quantity=D(1), explanation=facts.at("7500"), net=D("7500.00")),
+        facts.make_line(
+            text="Workshop Cloud Compliance", quantity=D(1), explanation=facts.at("7500"), net=D("7500.00")
+        ),
         facts.make_line(
             text="User licence GRC Cockpit, January",
             quantity=D(3),
@@ -236,11 +238,23 @@ def test_no_element_is_empty(form, name):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"buyer": replace(facts.BUYER, email="a@example.com")}, "Leitweg-ID (BT-10) is missing at account T0100001. (rule BR-DE-15)"),
-        ({"seller": replace(facts.SELLER, reference="MAIN", phone="")}, "Phone (BT-42) is missing at issuer MAIN. (rule BR-DE-6)"),
-        ({"seller": replace(facts.SELLER, reference="MAIN", contact="")}, "Contact (BT-41) is missing at issuer MAIN. (rule BR-DE-5)"),
+        (
+            {"buyer": replace(facts.BUYER, email="a@example.com")},
+            "Leitweg-ID (BT-10) is missing at account T0100001. (rule BR-DE-15)",
+        ),
+        (
+            {"seller": replace(facts.SELLER, reference="MAIN", phone="")},
+            "Phone (BT-42) is missing at issuer MAIN. (rule BR-DE-6)",
+        ),
+        (
+            {"seller": replace(facts.SELLER, reference="MAIN", contact="")},
+            "Contact (BT-41) is missing at issuer MAIN. (rule BR-DE-5)",
+        ),
         ({"seller": replace(facts.SELLER, reference="MAIN", iban="")}, "IBAN (BT-84) is missing at issuer MAIN."),
-        ({"seller": replace(facts.SELLER, vat_id="", tax_number="")}, "VAT id (BT-31) or tax number (BT-32) is missing at issuer MAIN. (rule BR-S-02)"),
+        (
+            {"seller": replace(facts.SELLER, vat_id="", tax_number="")},
+            "VAT id (BT-31) or tax number (BT-32) is missing at issuer MAIN. (rule BR-S-02)",
+        ),
     ],
 )
 @pytest.mark.parametrize("form", FORMATS[1:])
