@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from billing.models import ChangeRequest
 from tests.browser.conftest import CHROMIUM, FLAGS, NAMELESS, PASSWORD
 from tests.config.portal.conftest import customer, make_world
 
@@ -80,13 +81,12 @@ def test_a_customer_looks_around_and_cancels(served, settings, tmp_path):
         page.locator("[name=username]").fill(user.username)
         page.locator("[name=password]").fill(PASSWORD)
         page.locator("button.main").click()
+        page.get_by_role("heading", name="Vertrag kündigen").wait_for()
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         looked_at(page, "phone-de-cancel")
         page.locator("button.danger").click()
         assert page.get_by_role("status").inner_text().startswith("Der Vertrag ist gekündigt.")
-        world.contracts["OWN"].refresh_from_db()
-        assert world.contracts["OWN"].ends_before is not None
         page.goto(f"{served}/portal/contracts/{world.contracts['CHILD'].pk}/change/")
         looked_at(page, "phone-de-change")
         page.locator("[name=wish]").fill("Bitte zwei Plätze mehr.")
@@ -98,3 +98,6 @@ def test_a_customer_looks_around_and_cancels(served, settings, tmp_path):
         context.close()
         browser.close()
     assert faults == []
+    world.contracts["OWN"].refresh_from_db()
+    assert world.contracts["OWN"].ends_before is not None
+    assert ChangeRequest.objects.get(kind="change").wish == "Bitte zwei Plätze mehr."

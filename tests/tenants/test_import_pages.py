@@ -208,17 +208,24 @@ def test_contracts_export_as_they_were_agreed(clerk):
         assert batch.counts["unchanged"] == 1
 
 
+def sign_in_again(clerk, user) -> None:
+    """A session ends with the rights it began with."""
+    clerk.logout()
+    clerk.force_login(user)
+    clerk.cookies["django_language"] = "en"
+
+
 def test_an_import_leads_from_its_record_to_the_page_where_it_is_taken_in(clerk):
     looked = upload(clerk, TENANTS + "A;Wurzel;DE;EUR;2\r\n", admin_url())
     record = f"/admin/tenants/importbatch/{ImportBatch.objects.get().pk}/change/"
     assert clerk.get(record).status_code == 403
     user = User.objects.get(username="clerk")
     user.user_permissions.add(Permission.objects.get(codename="view_importbatch"))
-    clerk.force_login(user)  # a session ends with the rights it began with
+    sign_in_again(clerk, user)
     page = clerk.get(record)
     assert f'href="{looked.url}"' in page.content.decode()
     assert "Compare and take in" in said(page)
     assert "encoding UTF-8, delimiter “;”" in said(page)
     user.user_permissions.remove(Permission.objects.get(codename="import_tenant"))
-    clerk.force_login(user)
+    sign_in_again(clerk, user)
     assert looked.url not in clerk.get(record).content.decode()

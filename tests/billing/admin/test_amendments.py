@@ -132,6 +132,7 @@ def test_amending_is_a_right_of_its_own(client, contract):
     assert client.get(url(contract)).status_code == 403
     assert 'id="change"' not in client.get(page(contract)).content.decode()
     user.user_permissions.add(Permission.objects.get(codename="amend_subscription"))
+    client.logout()
     client.force_login(user)
     assert client.get(url(contract)).status_code == 200
     assert 'id="change"' in client.get(page(contract)).content.decode()

@@ -129,6 +129,7 @@ def test_it_speaks_german_and_is_for_who_may_see_contracts(client, contract):
     ]
     assert [client.get(url).status_code for url in urls] == [403, 403]
     user.user_permissions.add(Permission.objects.get(codename="view_subscription"))
+    client.logout()
     client.force_login(user)
     client.cookies["django_language"] = "de"
     for url in urls:

@@ -115,6 +115,7 @@ def test_a_link_is_for_who_may_see_the_record(client, contract):
     link = reverse("admin:billing_subscription_change", args=[contract.pk])
     assert link not in client.get(PAGE).content.decode()
     user.user_permissions.add(Permission.objects.get(codename="view_subscription"))
+    client.logout()
     client.force_login(user)  # a session ends with the rights it began with
     assert link in client.get(PAGE).content.decode()
 
