@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from invoicing import drafting, grouping, parties, posting, review, taxation, vat_waiting
+from invoicing import drafting, grouping, parties, posting, refunds_wanted, review, taxation, vat_waiting
 from invoicing.kernel.content import chained
 from invoicing.kernel.totals import Share
 from invoicing.kernel.vat import Case
@@ -128,6 +128,9 @@ def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:
     if not issuables:
         return
     posting.post_issued(issuer, [issuable.receivable for issuable in issuables], on=on)
+    credits = [one.receivable.invoice for one in issuables if one.kind == Invoice.Kind.CREDIT_NOTE]
+    if credits:
+        refunds_wanted.mark(credits, on=on)
     kinds = sorted({issuable.kind for issuable in issuables})
     with connection.cursor() as cursor:
         cursor.execute("set constraints all immediate")
