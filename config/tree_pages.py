@@ -189,9 +189,10 @@ class SplitForm(RestructuringForm):
 
     def __init__(self, tenant: Tenant, seen: TenantQuerySet, *arguments: Any, **options: Any) -> None:
         super().__init__(tenant, seen, *arguments, **options)
+        fields: dict[str, Any] = self.fields
         running = tenant.subscriptions.filter(Q(ends_before=None) | Q(ends_before__gt=timezone.localdate()))
-        self.fields["contracts"].choices = [(one.pk, one.reference) for one in running.order_by("reference")]
-        self.fields["children"].choices = [(one.pk, str(one)) for one in tenant.get_children().order_by("sort_name")]
+        fields["contracts"].choices = [(one.pk, one.reference) for one in running.order_by("reference")]
+        fields["children"].choices = [(one.pk, str(one)) for one in tenant.get_children().order_by("sort_name")]
 
 
 class CloseForm(RestructuringForm):
@@ -222,7 +223,7 @@ def restructure(request: HttpRequest, key: int, kind: str) -> HttpResponseBase:
     if kind not in FORMS:
         raise Http404
     seen = seen_by(request)
-    tenant = get_object_or_404(seen, pk=key)
+    tenant: Tenant = get_object_or_404(seen, pk=key)
     today = timezone.localdate()
     if request.method == "POST":
         form = FORMS[kind](tenant, seen, request.POST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import TextChoices
@@ -76,7 +76,8 @@ def revenue(
     now. Corrections count on the day of their own document. One query.
     """
     key, name = KEYS[by]
-    scope, values = "", {"first": first, "end": ends_before, "language": language}  # type: tuple[str, dict[str, Any]]
+    scope = ""
+    values: dict[str, Any] = {"first": first, "end": ends_before, "language": language}
     if under is not None and with_descendants:
         scope = "and t.tree_id = %(tree)s and t.lft >= %(left)s and t.rght <= %(right)s"
         values |= {"tree": under.tree_id, "left": under.lft, "right": under.rght}

@@ -88,7 +88,8 @@ def close(
     if children:
         _lift(effect, tenant, children, below)
     if heir:
-        take_over(effect, dict.fromkeys((item.pk for item in open_items), heir.pay_by_id or heir.pk), on=on)
+        payer = heir.pay_by_id or heir.pk
+        take_over(effect, {item.pk: payer for item in open_items}, on=on)
     note_staying(effect, [item.pk for item in open_items])
     set_closed(effect, tenant)
     return effect

@@ -161,7 +161,7 @@ def take_over(effect: Effect, items: dict[int, int], *, on: date) -> None:
     names = references({key for one in taken for key in (one.old_payer, one.new_payer)})
     numbers = dict(Invoice.objects.filter(pk__in=[one.document for one in taken]).values_list("pk", "number"))
     opened = {one.item: one.opened for one in taken}
-    payers = {one.old_payer: [] for one in taken}  # type: dict[int, list[int]]
+    payers: dict[int, list[int]] = {one.old_payer: [] for one in taken}
     for one in taken:
         payers[one.old_payer].append(one.opened)
     blocks = []

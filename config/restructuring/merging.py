@@ -69,9 +69,8 @@ def merge(
     moving = Contact.objects.filter(tenant=tenant)
     effect.contacts = list(moving.order_by("name").values_list("name", flat=True))
     moving.update(tenant=into)
-    items = OpenItem.objects.filter(payer=tenant, moved_to=None).values_list("pk", flat=True)
     if takes_over:
-        take_over(effect, dict.fromkeys(items, payer), on=on)
+        take_over(effect, {item.pk: payer for item in OpenItem.objects.filter(payer=tenant, moved_to=None)}, on=on)
     note_staying(effect, list(OpenItem.objects.filter(payer=tenant).values_list("pk", flat=True)))
     set_closed(effect, tenant)
     return effect

@@ -18,7 +18,7 @@ from tenants.errors import OperatorError
 from tenants.models import Tenant, TreeChange
 from tenants.transactions import acting, rehearsal, tree_lock
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     TreeChange.Kind.MOVE: {"follows": True, "takes_over": False},
     TreeChange.Kind.MERGE: {"takes_over": True},
     TreeChange.Kind.SPLIT: {"reference": "", "name": "", "contracts": [], "children": []},

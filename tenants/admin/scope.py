@@ -57,14 +57,14 @@ class ScopeFilter(ListFilter):
             if name in params:
                 self.used_parameters[name] = params.pop(name)[-1]
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return [ACCOUNT, BELOW]
 
     def has_output(self) -> bool:
         return True
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
-        for name in self.expected_parameters():
+        for name in (ACCOUNT, BELOW):
             if self.used_parameters.get(name):
                 yield {"name": name, "value": self.used_parameters[name]}
 
