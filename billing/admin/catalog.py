@@ -21,7 +21,7 @@ from unfold.decorators import display
 
 from billing.admin.price_example import price_example
 from billing.admin.resources import CatalogSheet
-from billing.models import Charge, Discount, Price, PriceClass, Product, Tier
+from billing.models import Charge, Discount, Grant, Price, PriceClass, Product, Tier
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RowsInline
 from tenants.admin.sheets import SheetScreen
@@ -307,6 +307,37 @@ class PriceAdmin(MasterAdmin):
             (None, {"fields": [("product", "price_class", "currency"), ("model", "bounds")], "description": reason}),
             (_("Validity"), {"fields": [("starts_on", "ends_before")]}),
         ]
+
+
+class AccountGrantForm(MasterForm):
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        discount, tenant = self.cleaned_data.get("discount"), self.cleaned_data.get("tenant")
+        if tenant is None and "tenant" not in self.errors:
+            self.add_error("tenant", _("Name the account that gets the discount."))
+        if discount is not None and discount.level != Discount.Level.DOCUMENT:
+            self.add_error("discount", _("An account gets discounts of documents; others are granted to a contract."))
+        return cleaned
+
+
+@admin.register(Grant)
+class AccountGrantAdmin(MasterAdmin):
+    """Discounts of documents that accounts have; those of contracts are amendments."""
+
+    form = AccountGrantForm
+    list_display = ["tenant", "discount", "starts_on", "ends_before", "periods", "reason"]
+    list_select_related = ["tenant", "discount"]
+    search_fields = ["tenant__reference__startswith", "discount__reference__startswith"]
+    autocomplete_fields = ["tenant", "discount"]
+    fieldsets = [
+        (None, {"fields": [("tenant", "discount"), ("starts_on", "ends_before"), "periods", "reason"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
+        return super().get_queryset(request).filter(subscription=None)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Grant | None = None) -> Any:
+        return ["tenant", "discount", "starts_on"] if obj else super().get_readonly_fields(request, obj)
 
 
 @admin.register(Discount)

@@ -102,7 +102,7 @@ class Discount(models.Model):
 
 
 class Grant(models.Model):
-    """A discount given to a contract or, of documents, to all that is invoiced to an account; with the reason."""
+    """A discount given to a contract or, of documents, to all that an account pays; with the reason."""
 
     subscription = models.ForeignKey(
         Subscription, models.PROTECT, null=True, blank=True, related_name="grants", verbose_name=_("contract")
@@ -114,7 +114,7 @@ class Grant(models.Model):
         blank=True,
         related_name="grants",
         verbose_name=_("account"),
-        help_text=_("To which the documents are addressed."),
+        help_text=_("Lowered is whatever it pays, whoever it is addressed to."),
     )
     discount = models.ForeignKey(Discount, models.PROTECT, related_name="grants", verbose_name=_("discount"))
     reason = models.CharField(_("reason"), max_length=200, blank=True)
