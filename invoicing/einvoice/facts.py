@@ -116,6 +116,7 @@ class VatShareFacts:
     base: Decimal
     vat: Decimal
     notice: str = ""
+    exemption_code: str = ""  # VATEX, where there is one
 
 
 @dataclass(frozen=True, slots=True)

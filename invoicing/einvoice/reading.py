@@ -79,7 +79,12 @@ def _document(
         contracts=_contracts(drawn, sections) if invoice.kind == Kind.INVOICE else (),
         vat=tuple(
             VatShareFacts(
-                share.vat_case, share.vat_rate, rounded(share.base.amount, places), rounded(share.vat.amount, places)
+                share.vat_case,
+                share.vat_rate,
+                rounded(share.base.amount, places),
+                rounded(share.vat.amount, places),
+                share.notice,
+                share.exemption_code,
             )
             for share in shares
         ),

@@ -156,7 +156,8 @@ def exemption(share: VatShareFacts) -> tuple[str, str]:
     """Why there is no VAT: code and words (BT-121, BT-120); both empty where there is a rate, be it zero."""
     if share.category in ("S", "Z"):
         return "", ""
-    return EXEMPTION_CODES.get(share.category, ""), share.notice or EXEMPTION_TEXTS.get(share.category, "")
+    code = share.exemption_code or EXEMPTION_CODES.get(share.category, "")
+    return code, share.notice or EXEMPTION_TEXTS.get(share.category, "")
 
 
 def means_of(facts: DocumentFacts) -> Means:

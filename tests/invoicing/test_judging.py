@@ -154,3 +154,26 @@ def assert_printed(paper, xml):
     for name in ("TaxBasisTotalAmount", "TaxTotalAmount", "GrandTotalAmount"):
         amount = D(etree.fromstring(xml).findtext(f".//{{*}}{name}"))
         assert f"{amount:.2f}".replace(".", ",") in text
+
+
+@needs_judges
+@pytest.mark.parametrize(
+    ("buyer", "case"),
+    [
+        ({"country": "AT", "vat_id": "ATU13585627", "vat_id_valid": True}, "AE"),
+        ({"country": "AT"}, "S"),
+        ({"country": "CH", "currency": "EUR"}, "O"),
+        ({"country": "DE"}, "S"),
+    ],
+)
+@pytest.mark.parametrize("form", ["zugferd", "xrechnung_ubl"])
+def test_each_vat_case_of_the_book_is_judged(issuer, buyer, case, form, tmp_path):
+    one_customer(issuer, document_format=form, leitweg_id="04011000-12345-03", **buyer)
+    bill(issuer, FEBRUARY)
+    assert judge_all() == judging.Judged(judged=1, held=0, issued=1)
+    document = Invoice.objects.get()
+    assert document.vat_case == case
+    render_pending(1)
+    path = tmp_path / "document.xml"
+    path.write_bytes(files.read(DocumentFile.objects.get(invoice=document, kind="xml").file))
+    assert fatal_findings(path) == {"document.xml": []}
