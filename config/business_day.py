@@ -19,14 +19,25 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from billing import campaigns, contracts
+from billing.models import Subscription
 from config import restructuring, schedules
-from invoicing import bill_run, delivery, judging, pdf, price_notice, section_copies, statements, webhook_events
+from invoicing import (
+    bill_run,
+    delivery,
+    judging,
+    pdf,
+    price_notice,
+    section_copies,
+    statements,
+    vat_waiting,
+    webhook_events,
+)
 from invoicing.models import BillRun
 from payments import dunning
 from payments.models import DunningRun
-from tenants import messages, webhooks
+from tenants import messages, vat_inquiries, webhooks
 from tenants.errors import OperatorError
-from tenants.models import Activity, Issuer, Message, WebhookMessage
+from tenants.models import Activity, Issuer, Message, VatInquiry, WebhookMessage
 from tenants.transactions import acting
 
 logger = logging.getLogger(__name__)
@@ -96,6 +107,13 @@ def restructure(issuer: Issuer, *, on: date) -> restructuring.CarriedOut:
     return made
 
 
+def confirm(issuer: Issuer, *, on: date) -> int:
+    """Have VIES asked about the VAT ids of the issuer's customers whose confirmation is older than it allows."""
+    customers = Subscription.objects.filter(issuer=issuer).order_by()
+    named = customers.values_list("tenant", "tenant__invoice_to", "invoice_to").distinct()
+    return vat_inquiries.ask_again(issuer, {key for row in named for key in row if key is not None}, on=on)
+
+
 def remind(issuer: Issuer, *, on: date) -> DunningRun:
     """Write the reminders that are due on ``on``."""
     return dunning.remind(issuer, on=on)
@@ -139,11 +157,11 @@ def start_night(*, now: datetime) -> None:
 
 
 def run_day(issuer: Issuer, *, on: date) -> None:
-    """Restructure, renew, bill and remind; the workers are woken for what follows.
+    """Restructure, renew, ask about VAT ids, bill and remind; the workers are woken for what follows.
 
     One part's trouble does not stop the others. What did not work is found by ``missed`` and tried again.
     """
-    for part in (restructure, renew, bill, remind):
+    for part in (restructure, renew, confirm, bill, remind):
         with _by_itself("A part of the night failed", issuer=issuer.pk, part=part.__name__):
             part(issuer, on=on)
 
@@ -187,6 +205,8 @@ def sweep(*, now: datetime) -> list[str]:
         "invoicing.collect": collectable,
         "payments.write_letters": dunning.waiting,
         "invoicing.write_price_notices": price_notice.waiting,
+        "tenants.ask_vies": lambda: VatInquiry.objects.claimable(now),
+        "invoicing.settle_vat_checks": vat_waiting.answered,
         "tenants.send_pending": lambda: Message.objects.claimable(now),
         "invoicing.tell": lambda: webhook_events.waiting(now=now),
         "tenants.send_webhooks": lambda: WebhookMessage.objects.claimable(now).filter(endpoint__is_active=True),

@@ -28,6 +28,8 @@ APPROVER = """
     billing.add_price billing.change_price billing.delete_price billing.add_tier billing.change_tier billing.delete_tier
     billing.add_discount billing.change_discount billing.apply_pricecampaign
     invoicing.release_invoice invoicing.issue_invoice invoicing.discard_invoice invoicing.change_ledgeraccount
+    invoicing.add_taxrule invoicing.change_taxrule invoicing.add_taxrate invoicing.change_taxrate
+    invoicing.add_exchangerate invoicing.change_exchangerate invoicing.import_exchangerate
     invoicing.cancel_invoice invoicing.credit_invoice invoicing.offset_openitem tenants.decide_approval
     payments.add_dispute payments.resolve_dispute
     payments.add_dunningpolicy payments.change_dunningpolicy

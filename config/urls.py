@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from billing.admin import aligning, attention, metrics
 from config import account_reports, account_settings, cockpit, second_factor, tree_pages
-from invoicing.admin import audit, calendar, coverage, what_if
+from invoicing.admin import audit, calendar, coverage, vat, what_if
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
@@ -34,6 +34,8 @@ urlpatterns = [
     path("admin/accounts/<int:key>/", admin.site.admin_view(cockpit.account), name="account"),
     path("admin/contracts/<int:key>/what-if/", admin.site.admin_view(what_if.contract), name="what_if_contract"),
     path("admin/prices/<int:key>/what-if/", admin.site.admin_view(what_if.price), name="what_if_price"),
+    path("admin/reports/vat/", admin.site.admin_view(vat.page), name="vat_report"),
+    path("admin/reports/vat/csv/", admin.site.admin_view(vat.download), name="vat_report_csv"),
     path("admin/reports/audit/", admin.site.admin_view(audit.page), name="audit"),
     path("admin/reports/audit/export/", admin.site.admin_view(audit.download), name="audit_export"),
     path("admin/reports/coverage/", admin.site.admin_view(coverage.page), name="coverage"),

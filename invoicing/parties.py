@@ -235,6 +235,11 @@ def parties_of(
 
     An e-invoice says its format, and what only its buyer is asked for: Leitweg-ID and electronic address.
     """
+    if case in RESTS_ON_THE_VAT_ID and not (recipient.vat_id and seller.get("vat_id")):
+        raise IncompleteParty(
+            _("%(account)s: without VAT both VAT ids must stand on the document; one is missing (§ 14a UStG).")
+            % {"account": recipient.reference}
+        )
     parties: dict[str, Any] = {"seller": seller, "buyer": party_of(recipient)}
     if payer.id != recipient.id:
         parties["payer"] = party_of(payer)

@@ -35,7 +35,7 @@ LINES: Final = """
 """
 SHARES: Final = """
     select s.invoice_id, s.vat_case, s.vat_rate, s.base, s.vat, s.country, s.exemption_code, s.notice,
-           array[r.vat_case, r.place], s.currency
+           array[r.vat_case, r.place, s.ledger_role], s.currency
       from invoicing_vatshare s left join invoicing_taxrule r on r.id = s.rule_id where s.invoice_id = any(%s)
      order by s.invoice_id, s.vat_rate desc, s.vat_case collate "C"
 """
@@ -65,7 +65,7 @@ class Document:
 
         A rule for another place than the buyer's makes nothing of it: the empty text.
         """
-        rules = {(case, place) for case, place in (share[7] for share in self.shares) if case}
+        rules = {(case, place) for case, place, _role in (share[7] for share in self.shares) if case}
         if not rules:
             return None
         parties = json.loads(self.head[14])

@@ -82,19 +82,20 @@ def answer_pending(*, clock: Callable[[], datetime], limit: int = 20) -> Asked:
     now = clock()
     intents.expire(VatInquiry.objects.all(), now=now, becomes=Intent.State.WAITING)  # asking twice does no harm
     answered = unanswered = 0
-    silent: set[str] = set()
+    silent: dict[str, datetime] = {}  # until when nobody asks, by member state; "" is all of them
     for inquiry in intents.claim(VatInquiry.objects.all(), now=now, lease=LEASE, limit=limit):
         state = inquiry.vat_id[:2]
-        if silent & {state, ""}:
-            _put_back(inquiry, clock() + SILENCE)
+        if until := silent.get("", silent.get(state)):
+            _put_back(inquiry, until)
             continue
         try:
             answer = vies.ask(_question(inquiry))
         except vies.Silent as silence:
             unanswered += 1
-            silent.add("" if silence.is_for_all else state)
+            asked = "" if silence.is_for_all else state
+            silent[asked] = clock() + max(SILENCE, timedelta(seconds=silence.wait or 0))
             intents.retry(inquiry, str(silence), now=clock(), patience=PATIENCE)
-            _hush("" if silence.is_for_all else state, clock() + max(SILENCE, timedelta(seconds=silence.wait or 0)))
+            _hush(asked, silent[asked])
         except vies.NotAsked as refusal:
             unanswered += 1
             intents.park(inquiry, str(refusal))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from django.db import connection
@@ -74,7 +75,12 @@ def _faults(document: Document, posted: Sequence[Posted], by_hand: Totals | None
     if vat_case != _case(document, vat_case):
         yield "vat", _("Its VAT case does not follow from the countries of its parties.")
     yield from _section_faults(document)
-    if state == "issued" and sorted(posted) != sorted((side.role, side.amount) for side in document_issued(shares)):
+    if state == "issued" and sorted(posted) != sorted(
+        (side.role, side.amount)
+        for side in document_issued(
+            [replace(share, ledger_role=row[7][2]) for share, row in zip(shares, document.shares, strict=True)]
+        )
+    ):
         yield "entries", _("What was booked for it is not what its VAT shares say.")
     if stored.content_hash(document) != document.head[15]:
         yield "content", _("It is no longer what it was when its hash was made.")

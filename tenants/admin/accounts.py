@@ -96,7 +96,10 @@ class TenantAdmin(SheetScreen, MasterAdmin):
     inlines = [ContactInline, PreferenceInline, VatCheckInline]
     fieldsets = [
         (None, {"fields": [("reference", "name"), ("kind", "status", "parent")]}),
-        (_("Address"), {"fields": [("street", "postcode", "city", "country"), ("email", "vat_id", "vat_id_valid")]}),
+        (
+            _("Address"),
+            {"fields": [("street", "postcode", "city", "country"), ("email", "buys_as"), ("vat_id", "vat_id_valid")]},
+        ),
         (
             _("Who is invoiced and who pays"),
             {

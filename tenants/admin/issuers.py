@@ -66,6 +66,8 @@ class IssuerAdmin(SheetScreen, MasterAdmin):
                 "fields": [
                     ("language", "currency", "time_zone"),
                     ("payment_days", "document_format", "issues_by_itself"),
+                    ("is_small_business", "uses_oss"),
+                    ("without_confirmation", "vat_check_max_age_days"),
                     ("largest_document", "most_periods"),
                 ]
             },

@@ -1,0 +1,153 @@
+"""VAT of a quarter: EC sales list, One-Stop Shop, and the evidence for every 0 percent, on screen and as CSV."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from io import StringIO
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.decorators.http import require_GET
+
+from billing.kernel.period import months_after
+from invoicing import vat_report
+from tenants.admin import figures
+from tenants.models import Issuer
+
+QUARTERS = 8
+SHOWN = 200
+EVIDENCE = """
+    number issued_on account vat_id vat_case currency base checked_on method valid consultation_number fault
+"""
+
+
+def _faults() -> dict[str, str]:
+    return {
+        "missing": gettext("no check is linked"),
+        "invalid": gettext("the check says the VAT id is not valid"),
+        "unconfirmed": gettext("not confirmed by VIES: check digits alone"),
+        "old": gettext("the confirmation was older than the issuer allows"),
+    }
+
+
+def _asked(request: HttpRequest) -> tuple[Issuer, Any, list[Issuer]]:
+    if not request.user.has_perm("invoicing.view_vatshare"):
+        raise PermissionDenied
+    issuers = list(Issuer.objects.visible_to(request.user).order_by("reference"))
+    wanted = request.GET.get("issuer", "")
+    issuer = next((one for one in issuers if str(one.pk) == wanted), issuers[0] if issuers else None)
+    if issuer is None:
+        raise Http404
+    today = timezone.localdate()
+    try:
+        day = date.fromisoformat(request.GET.get("quarter", ""))
+    except ValueError:
+        day = today
+    return issuer, vat_report.quarter_of(day), issuers
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
+    """The figures of a quarter of one issuer."""
+    issuer, quarter, issuers = _asked(request)
+    shares = vat_report.shares_of(issuer, quarter)
+    proofs = list(vat_report.evidence(issuer, shares))
+    faulty = [proof for proof in proofs if proof.fault]
+    faults = _faults()
+    context = {
+        **admin.site.each_context(request),
+        "title": gettext("VAT report"),
+        "issuer": issuer,
+        "issuers": issuers,
+        "quarter": quarter.start.isoformat(),
+        "quarter_shown": _named(quarter.start),
+        "quarters": [(day.isoformat(), _named(day)) for day in _quarters(timezone.localdate())],
+        "sales": [
+            {
+                "vat_id": row.vat_id,
+                "supply": gettext("service") if row.supply == "S" else gettext("delivery of goods"),
+                "documents": figures.number(row.documents),
+                "base": figures.money(row.base, row.currency),
+            }
+            for row in vat_report.sales_list(issuer, shares)
+        ],
+        "oss": [
+            {
+                "country": row.country,
+                "rate": figures.number(row.rate),
+                "base": figures.money(row.base, row.currency),
+                "vat": figures.money(row.vat, row.currency),
+            }
+            for row in vat_report.one_stop_shop(issuer, shares)
+        ],
+        "proved": figures.number(len(proofs) - len(faulty)),
+        "proofs": figures.number(len(proofs)),
+        "faulty": [
+            {
+                "number": proof.share.number,
+                "url": reverse("admin:invoicing_invoice_change", args=[proof.share.invoice]),
+                "day": figures.day(proof.share.issued_on),
+                "vat_id": proof.share.vat_id,
+                "fault": faults[proof.fault],
+            }
+            for proof in faulty[:SHOWN]
+        ],
+        "is_cut": len(faulty) > SHOWN,
+    }
+    return TemplateResponse(request, "invoicing/admin/vat_report.html", context)
+
+
+@require_GET
+def download(request: HttpRequest) -> HttpResponse:
+    """One of the three lists as CSV."""
+    issuer, quarter, _issuers = _asked(request)
+    if not request.user.has_perm("invoicing.export_invoice"):
+        raise PermissionDenied
+    shares = vat_report.shares_of(issuer, quarter)
+    wanted = request.GET.get("list", "evidence")
+    text = StringIO()
+    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    if wanted == "sales":
+        writer.writerow(["vat_id", "supply", "documents", "currency", "base"])
+        writer.writerows(
+            [row.vat_id, row.supply, row.documents, row.currency, f"{row.base:f}"]
+            for row in vat_report.sales_list(issuer, shares)
+        )
+    elif wanted == "oss":
+        writer.writerow(["country", "rate", "currency", "base", "vat"])
+        writer.writerows(
+            [row.country, f"{row.rate:f}", row.currency, f"{row.base:f}", f"{row.vat:f}"]
+            for row in vat_report.one_stop_shop(issuer, shares)
+        )
+    elif wanted == "evidence":
+        writer.writerow(EVIDENCE.split())
+        for proof in vat_report.evidence(issuer, shares):
+            one = proof.share
+            valid = "" if one.is_valid is None else str(one.is_valid).lower()
+            document = (one.number, one.issued_on, one.account, one.vat_id, one.case, one.currency, f"{one.base:f}")
+            proved = (one.checked_on or "", one.method, valid, one.consultation_number, proof.fault)
+            writer.writerow([*document, *proved])
+    else:
+        raise Http404
+    name = f"vat-{wanted}-{issuer.reference}-{quarter.start}.csv"
+    return HttpResponse(
+        "\ufeff" + text.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _named(first: date) -> str:
+    return gettext("quarter %(number)d/%(year)d") % {"number": (first.month + 2) // 3, "year": first.year}
+
+
+def _quarters(today: date) -> list[date]:
+    first = vat_report.quarter_of(today).start
+    return [months_after(first, -3 * n) for n in range(QUARTERS)]

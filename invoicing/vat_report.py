@@ -1,0 +1,160 @@
+"""VAT of a quarter for the authorities: the EC sales list, One-Stop Shop figures, and the evidence for each 0 percent.
+
+All from the VAT shares of issued documents, by invoice date, in the issuer's currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+from django.db import connection
+
+from billing.kernel.money import places_of, rounded
+from billing.kernel.period import Period, months_after
+from tenants.models import Issuer
+
+ZERO: Final = Decimal(0)
+SUPPLIES: Final = {"AE": "S", "K": "L"}  # Zusammenfassende Meldung: services, deliveries (§ 18a UStG)
+
+SHARES: Final = """
+    select i.id, i.number, i.issued_on, i.parties -> 'buyer' ->> 'reference', i.parties -> 'buyer' ->> 'vat_id',
+           s.vat_case, s.country, s.vat_rate, s.base, s.vat, s.currency, b.rate,
+           c.id, c.method, c.is_valid, c.consultation_number, (c.checked_at at time zone %s)::date
+      from invoicing_vatshare s
+      join invoicing_invoice i on i.id = s.invoice_id
+      left join invoicing_bookvat b on b.invoice_id = i.id
+      left join tenants_vatcheck c on c.id = s.vat_check_id
+     where i.issuer_id = %s and i.state = 'issued' and i.issued_on >= %s and i.issued_on < %s
+     order by i.issued_on, i.range_id, i.sequence, s.vat_rate desc
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A VAT share of an issued document; ``base`` and ``vat`` in the document's currency."""
+
+    invoice: int
+    number: str
+    issued_on: date
+    account: str
+    vat_id: str
+    case: str
+    country: str
+    rate: Decimal
+    base: Decimal
+    vat: Decimal
+    currency: str
+    exchange_rate: Decimal | None
+    check: int | None
+    method: str
+    is_valid: bool | None
+    consultation_number: str
+    checked_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class SalesToBusiness:
+    """A line of the EC sales list: a customer's VAT id, kind of supply ("S", "L"), total; ``None``: not converted."""
+
+    vat_id: str
+    supply: str
+    currency: str
+    base: Decimal
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class SalesToConsumers:
+    """A line of the One-Stop Shop return."""
+
+    country: str
+    rate: Decimal
+    currency: str
+    base: Decimal
+    vat: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A share at 0 percent that rests on a VAT id, and what is wrong with its proof: "" is nothing."""
+
+    share: Share
+    fault: str
+
+
+def quarter_of(day: date) -> Period:
+    """The calendar quarter of a day."""
+    first = date(day.year, day.month - (day.month - 1) % 3, 1)
+    return Period(first, months_after(first, 3))
+
+
+def shares_of(issuer: Issuer, period: Period) -> list[Share]:
+    """All VAT shares of documents issued in a period, in order; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHARES, [issuer.time_zone, issuer.pk, period.start, period.end])
+        return [
+            Share(*row[:4], row[4] or "", *row[5:13], row[13] or "", row[14], row[15] or "", row[16])
+            for row in cursor.fetchall()
+        ]
+
+
+def sales_list(issuer: Issuer, shares: Sequence[Share]) -> list[SalesToBusiness]:
+    """Supplies without VAT to businesses in other member states, by VAT id and kind; corrections taken off.
+
+    What was never converted stands apart, in its own currency.
+    """
+    sums: dict[tuple[str, str, str], tuple[Decimal, set[int]]] = {}
+    for share in shares:
+        if share.case in SUPPLIES:
+            currency, base, _vat = _in_books(issuer, share)
+            total, documents = sums.setdefault((share.vat_id, SUPPLIES[share.case], currency), (ZERO, set()))
+            documents.add(share.invoice)
+            sums[share.vat_id, SUPPLIES[share.case], currency] = total + base, documents
+    return [SalesToBusiness(*key, total, len(documents)) for key, (total, documents) in sorted(sums.items())]
+
+
+def one_stop_shop(issuer: Issuer, shares: Sequence[Share]) -> list[SalesToConsumers]:
+    """Supplies taxed in other member states, by country and rate; corrections taken off."""
+    sums: dict[tuple[str, Decimal, str], tuple[Decimal, Decimal]] = {}
+    for share in shares:
+        if share.country:
+            currency, base, vat = _in_books(issuer, share)
+            key = (share.country, share.rate, currency)
+            net, tax = sums.get(key, (ZERO, ZERO))
+            sums[key] = net + base, tax + vat
+    return [SalesToConsumers(*key, net, tax) for key, (net, tax) in sorted(sums.items())]
+
+
+def evidence(issuer: Issuer, shares: Sequence[Share]) -> Iterator[Evidence]:
+    """Each share at 0 percent that rests on a VAT id, with its proof: a positive answer of VIES not older, on the
+    invoice date, than the issuer's policy.
+    """
+    longest = timedelta(days=issuer.vat_check_max_age_days)
+    for share in shares:
+        if share.case not in SUPPLIES:
+            continue
+        fault = ""
+        if share.check is None or share.checked_on is None:
+            fault = "missing"
+        elif not share.is_valid:
+            fault = "invalid"
+        elif share.method != "vies":
+            fault = "unconfirmed"
+        elif share.issued_on - share.checked_on > longest:
+            fault = "old"
+        yield Evidence(share, fault)
+
+
+def _in_books(issuer: Issuer, share: Share) -> tuple[str, Decimal, Decimal]:
+    if share.currency == issuer.currency or share.exchange_rate is None:
+        return share.currency, share.base, share.vat
+    places = places_of(issuer.currency)
+    return (
+        issuer.currency,
+        rounded(share.base / share.exchange_rate, places),
+        rounded(share.vat / share.exchange_rate, places),
+    )
