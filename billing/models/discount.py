@@ -29,7 +29,7 @@ class Discount(models.Model):
     name_de = models.CharField(_("name (German)"), max_length=200)
     name_en = models.CharField(_("name (English)"), max_length=200)
     level = models.CharField(
-        _("level"),
+        _("discount level"),
         max_length=10,
         choices=Level,
         default=Level.LINE,
