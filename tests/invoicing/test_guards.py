@@ -292,7 +292,11 @@ TRIES = [
         )
         for too_much in ({"net": "-t.net - 0.01"}, {"net": "t.net"}, {"net": "-1", "vat_rate": "7"})
     ),
-    ("credit_within_line", CREDIT + CREDIT.replace("'net', -1", "'net', -t.net"), OVERCREDITED),
+    (
+        "credit_within_line",
+        CREDIT + CREDIT_NOTE + copy_of("invoicing_line", f"invoice_id = {OTHER}", **GIVEN_BACK, net="-t.net"),
+        OVERCREDITED,
+    ),
     (
         "document_correctable",
         copy_of("invoicing_invoice", f"id = {DRAFT}", kind="'cancellation'", corrects_id="t.id"),
@@ -398,6 +402,7 @@ def test_a_guard_refuses_and_nothing_changes(book, attempt: Attempt):
 def test_each_guard_is_tried(book):
     assert {guard for guard, *_ in TRIES} == guards_of("invoicing") | {
         "charge_final",
+        "charge_given_back_once",
         "invoicing_line_charge_id_key",
     }
 

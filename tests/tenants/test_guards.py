@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from billing.kernel import money
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
+from invoicing.models import OpenItem, RefundRequest
 from tenants.models import (
     Access,
     Approval,
@@ -53,6 +54,7 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
             )
         grant_access(tenant)
         ask_for_approval()
+        RefundRequest.objects.create(open_item=OpenItem.objects.earliest("pk"), wanted_on="2026-03-01", reason="Umzug")
         tell_by_webhook()
         yield name
 
@@ -192,6 +194,7 @@ RECORDED = {
     "invoicing_calendarfeed": ("revoked_at", "2026-02-01T12:00:00+00:00"),
     "invoicing_exchangerate": ("source", "x"),
     "invoicing_ledgeraccount": ("name", "x"),
+    "invoicing_refundrequest": ("reason", "x"),
     "invoicing_taxrate": ("source", "x"),
     "invoicing_taxrule": ("name", "x"),
     "tenants_access": ("pays", True),
