@@ -430,6 +430,14 @@ CASES = {
         lambda: f"update invoicing_openitem set payer_id = {GIVEN} where invoice_id = {FIRST}",
         lambda: {("issued and posted", "document RE-2026-00001"), ("reminded once", "document RE-2026-00001")},
     ),
+    "an open item is taken over without an entry": (
+        lambda: (
+            "insert into invoicing_openitem (invoice_id, moved_from_id, payer_id, due_on, currency, amount)"
+            f" select invoice_id, id, {GIVEN}, due_on, currency, amount from invoicing_openitem"
+            f" where invoice_id = {FIRST}"
+        ),
+        lambda: {("taken over", "document RE-2026-00001")},
+    ),
     "an entry does not balance": (
         lambda: f"update invoicing_posting set amount = -101 where entry_id = {ENTRY.format(FIRST)} and amount = -100",
         lambda: {
