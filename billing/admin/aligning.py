@@ -104,9 +104,16 @@ def _moved(
 def _row(contract: Subscription, said: dict[str, Any], today: date) -> dict[str, Any]:
     """What a contract's move costs: the lines that a run through its day would book anew."""
     row: dict[str, Any] = {"contract": contract.reference, "account": contract.tenant.reference, "lines": []}
-    details = {"reason": "", "by": None, "channel": "admin"}
     if said["billing_day"]:
-        change = partial(contracts.align, contract, billing_day=said["billing_day"], on=today, **details)
+        change = partial(
+            contracts.align,
+            contract,
+            billing_day=said["billing_day"],
+            on=today,
+            reason="",
+            by=None,
+            channel="admin",
+        )
         preview = contracts.preview(contract, change, through=today)
         if preview.effective_on > today:
             preview = contracts.preview(contract, change, through=preview.effective_on)

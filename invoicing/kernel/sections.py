@@ -50,20 +50,23 @@ def section_amounts(
 
 
 def _apportioned(total: Decimal, weights: Iterable[Decimal], factor: Fraction, places: int) -> list[Decimal]:
-    """``total`` in proportion to ``weights``; where these balance each other, each of them times ``factor``."""
-    exact = [Fraction(weight) for weight in weights]
+    """``weights`` times ``factor``, made to add up to ``total``; in proportion to them where that is another sum
+    altogether (an allowance on the whole, the rest of a credit)."""
+    exact = [Fraction(weight) * factor for weight in weights]
     whole = sum(exact, Fraction(0))
-    return largest_remainder([one * (Fraction(total) / whole if whole else factor) for one in exact], places)
+    if whole and abs(whole - Fraction(total)) * 10**places > 1:
+        exact = [part * Fraction(total) / whole for part in exact]
+    return largest_remainder(total, exact, places)
 
 
-def largest_remainder(exact: Sequence[Fraction], places: int) -> list[Decimal]:
-    """Round parts whose sum is already round to ``places``: each one down, and a minor unit more for those with the
-    largest remainders (of equal ones the first), until they add up to that sum.
+def largest_remainder(total: Decimal, exact: Sequence[Fraction], places: int) -> list[Decimal]:
+    """Round parts to ``places`` so that they add up to ``total``: each one down, and a minor unit more for those with
+    the largest remainders (of equal ones the first), or one less for those with the smallest.
     """
     scaled = [part * 10**places for part in exact]
     parts = [part.numerator // part.denominator for part in scaled]
-    left = sum(scaled, Fraction(0)) - sum(parts)
+    left = int(total.scaleb(places)) - sum(parts)
     order = sorted(range(len(parts)), key=lambda n: (parts[n] - scaled[n], n))
-    for n in order[: int(left)]:
-        parts[n] += 1
+    for n in order[:left] if left >= 0 else order[left:]:
+        parts[n] += 1 if left > 0 else -1
     return [Decimal(part).scaleb(-places) for part in parts]

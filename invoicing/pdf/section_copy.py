@@ -44,7 +44,7 @@ def cover_note(facts: DocumentFacts, section: SectionFacts) -> tuple[str, str]:
 
 
 def context_of(facts: DocumentFacts, section: SectionFacts, to: PartyFacts, wording: Wording) -> dict[str, Any]:
-    named = {"title": title_of(facts.kind), "number": facts.number, "day": wording.day(facts.issued_on)}
+    named = {"title": title_of(facts.kind), "number": facts.number or "", "day": wording.day(facts.issued_on)}
     heading = _("Copy of a section of %(title)s %(number)s") % named
     opening = _("For your information: your part of %(title)s %(number)s of %(day)s, which went to %(buyer)s.")
     info = [
