@@ -125,8 +125,8 @@ def _of_staff(model: type[models.Model], rule: Visibility, user: Any) -> Q:
 
 
 def _through(model: type[models.Model], rule: Visibility, user: Any) -> list[Q]:
+    owners: list[tuple[str, Any]] = [(path, model._meta.get_field(path).related_model) for path in rule.through]
     return [
         Q(**{f"{path}__in": owner.objects.filter(visibility(owner, user)).order_by().values("pk")})
-        for path in rule.through
-        for owner in [model._meta.get_field(path).related_model]
+        for path, owner in owners
     ]
