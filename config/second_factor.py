@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import INPUT_CLASSES
 
 from config.sessions import keep_session
 from tenants import sign_in
@@ -67,5 +68,6 @@ def staff_page(request: HttpRequest) -> HttpResponse:
     shown = work(request, channel="admin")
     if isinstance(shown, HttpResponseRedirect):
         return shown
+    shown["form"].fields["code"].widget.attrs["class"] = " ".join(INPUT_CLASSES)
     context = {**admin.site.each_context(request), "title": gettext("Second factor"), **shown}
     return TemplateResponse(request, "admin/second_factor.html", context)

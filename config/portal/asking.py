@@ -41,7 +41,7 @@ class CancelForm(forms.Form):
         label=_("Would you tell us why?"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})
     )
     last_day = forms.DateField(
-        label=_("End earlier, if you agree, after this day"),
+        label=_("Earlier last day that you would like"),
         required=False,
         widget=DayInput,
         help_text=_("Leave it empty to cancel in time. An earlier end is a request that we decide on."),

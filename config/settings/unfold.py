@@ -126,6 +126,7 @@ SIDEBAR = [
 ]
 
 UNFOLD = {
+    "ACCOUNT": {"navigation": [{"title": _("Second factor"), "link": reverse_lazy("second_factor")}]},
     "LOGIN": {"form": "config.sign_in.StaffSignInForm"},
     "SITE_TITLE": "Kontor",
     "SITE_HEADER": "Kontor",
