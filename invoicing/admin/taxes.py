@@ -128,8 +128,10 @@ class TaxRuleAdmin(MasterAdmin):
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        issuers = list(Issuer.objects.visible_to(request.user).order_by("reference")[:3])
-        worked = [(issuer, examples(issuer, timezone.localdate())) for issuer in issuers]
+        issuers = Issuer.objects.visible_to(request.user).order_by("reference")
+        wanted = request.GET.get("issuer__id__exact", "")
+        issuer = (issuers.filter(pk=wanted) if wanted.isdigit() else issuers).first()
+        worked = [(issuer, examples(issuer, timezone.localdate()))] if issuer else []
         context = {"worked_examples": worked, **(extra_context or {})}
         return super().changelist_view(request, context)  # type: ignore[return-value]
 

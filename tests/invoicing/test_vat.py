@@ -57,10 +57,7 @@ def shares() -> list[tuple[str, Decimal, Decimal, str, str, str]]:
 
 
 def booked() -> dict[str, Decimal]:
-    return {
-        role: amount
-        for role, amount in Posting.objects.exclude(account__role="receivables").values_list("account__role", "amount")
-    }
+    return dict(Posting.objects.exclude(account__role="receivables").values_list("account__role", "amount"))
 
 
 def assert_sound() -> None:
