@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,15 +22,13 @@ from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext
 from django_celery_beat.models import PeriodicTask
 
-from billing import charging, metrics
+from billing import charging
 from billing.contracts import term_of
-from billing.kernel.money import places_of, rounded
 from billing.kernel.schedule import Timing
 from billing.models import Item, Product, Subscription
-from config import tree_pages
+from config import account_panels
 from config.schedules import shown_name
-from invoicing import account_statement, delivery, pdf
-from invoicing import revenue as invoiced
+from invoicing import delivery, pdf
 from invoicing.admin.documents import STATE_COLOURS
 from invoicing.admin.ledger import with_open_amount
 from invoicing.models import BillRun, Invoice, OpenItem, Outcome
@@ -41,7 +39,7 @@ from tenants.admin.accounts import STATUS_COLOURS, settings_table
 from tenants.admin.activities import ACTION_COLOURS, ACTIONS, changes, keys_in, record_name, subject
 from tenants.admin.names import names_of
 from tenants.errors import OperatorError
-from tenants.models import Activity, Intent, Issuer, Message, Tenant, TreeChange
+from tenants.models import Activity, Intent, Issuer, Message, Tenant
 from tenants.models.visibility import is_bounded, visibility
 
 LOOK_AHEAD = timedelta(days=400)  # a yearly invoice lies within it
@@ -420,9 +418,9 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
         "dunning": dunning(user, tenant, today) if user.has_perm("payments.view_letter") else None,
         "messages_sent": list(tenant.messages.all()[:5]) if user.has_perm("tenants.view_message") else None,
         "activities": activities(tenant) if user.has_perm("tenants.view_activity") and not is_bounded(user) else None,
-        "roll_up": roll_up(user, tenant, today),
-        "tree_changes": tree_changes(tenant),
-        "ways": restructurings(tenant) if user.has_perm("tenants.restructure_tenant") else [],
+        "roll_up": account_panels.roll_up(user, tenant, today),
+        "tree_changes": account_panels.tree_changes(tenant),
+        "ways": account_panels.restructurings(tenant) if user.has_perm("tenants.restructure_tenant") else [],
         "may_change": user.has_perm("tenants.change_tenant"),
         "may_bill": user.has_perm("invoicing.start_billrun"),
         "may_add_contract": user.has_perm("billing.add_subscription"),
@@ -557,86 +555,6 @@ def dunning(user: Any, tenant: Tenant, today: date) -> dict[str, Any]:
         ],
         "blocks": list(blocks.filter(Q(ends_before=None) | Q(ends_before__gt=today))[:5]),
     }
-
-
-def roll_up(user: Any, tenant: Tenant, today: date) -> list[dict[str, Any]]:
-    """Figures of the account and, where there is something below, of it with all below; each by its right.
-
-    A fixed number of queries; recurring revenue of many contracts is left to its own page.
-    """
-    scopes = [(gettext("this account"), False)]
-    if not tenant.is_leaf_node():
-        scopes.append((gettext("with all below"), True))
-    return [
-        {"name": name, "below": "1" if below else "", "figures": list(scope_figures(user, tenant, today, below))}
-        for name, below in scopes
-    ]
-
-
-def scope_figures(user: Any, tenant: Tenant, today: date, below: bool) -> Iterator[tuple[str, str, str]]:
-    """Name, figure and page of each."""
-    query = urlencode({"account": tenant.reference, "below": "1" if below else ""})
-    accounts = Tenant.objects.in_scope(tenant, with_descendants=below)
-    if user.has_perm("invoicing.view_openitem"):
-        balance = account_statement.balances(tenant, with_descendants=below)
-        url = reverse("account_statement", args=[tenant.pk])
-        yield gettext("balance"), sums(balance), f"{url}?{'below=1' if below else ''}"
-        items = OpenItem.objects.filter(payer__in=accounts.values("pk")).with_open_amount().exclude(open_amount=0)
-        late = Q(due_on__lt=today, open_amount__gt=0)
-        row = items.aggregate(count=Count("pk"), late=Count("pk", filter=late))
-        figure = gettext("%(count)s, %(late)s of them overdue") % row
-        yield gettext("open items"), figure, f"{reverse('admin:invoicing_openitem_changelist')}?{query}"
-    if user.has_perm("invoicing.view_invoice"):
-        first = months_before(today.replace(day=1), MONTHS - 1)
-        found = invoiced.revenue(
-            invoiced.By.MONTH, first=first, ends_before=today + timedelta(days=1), under=tenant, with_descendants=below
-        )
-        nets: dict[str, Decimal] = {}
-        for one in found:
-            nets[one.currency] = nets.get(one.currency, Decimal(0)) + one.net
-        yield gettext("invoiced in 12 months, net"), sums(nets), f"{reverse('invoiced_revenue')}?{query}"
-    if user.has_perm("billing.view_subscription"):
-        running = Subscription.objects.filter(tenant__in=accounts.values("pk")).active_on(today)
-        count = running.count()
-        yield (
-            gettext("running contracts"),
-            figures.number(count),
-            f"{reverse('admin:billing_subscription_changelist')}?{query}",
-        )
-        if count <= MANY_CONTRACTS:
-            monthly = metrics.mrr(today, under=tenant, with_descendants=below)
-            shown = {currency: rounded(value, places_of(currency)) for currency, value in monthly.items()}
-            yield gettext("recurring revenue per month"), sums(shown), f"{reverse('metrics')}?{query}"
-
-
-def sums(amounts: dict[str, Decimal]) -> str:
-    return " · ".join(figures.money(amount, currency) for currency, amount in sorted(amounts.items())) or figures.EMPTY
-
-
-def tree_changes(tenant: Tenant) -> list[dict[str, Any]]:
-    """Moves, mergers, splits and closings of the account, planned or done."""
-    found = TreeChange.objects.about(tenant).select_related("tenant", "target")
-    return [
-        {
-            "change": change,
-            "day": figures.day(change.effective_on),
-            "tenant": change.tenant,
-            "target": change.target,
-            "taken_over": [
-                (document, before, after, figures.money(Decimal(amount), currency))
-                for document, before, after, currency, amount in change.outcome.get("taken_over", [])
-            ],
-            "is_planned": change.state == TreeChange.State.PLANNED,
-        }
-        for change in found[:12]
-    ]
-
-
-def restructurings(tenant: Tenant) -> list[tuple[str, str]]:
-    """The pages on which the account is moved, merged, split or closed; none once it is closed."""
-    if tenant.status == Tenant.Status.CLOSED:
-        return []
-    return [(str(verb), reverse("restructure", args=[tenant.pk, kind])) for kind, verb in tree_pages.VERBS.items()]
 
 
 def activities(tenant: Tenant) -> list[dict[str, Any]]:
