@@ -36,4 +36,4 @@ class Verdict(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(_("passed") if self.passed else _("failed"))
+        return str(_("passed") if self.passed else _("not passed"))
