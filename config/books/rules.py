@@ -167,16 +167,16 @@ RULES: Final = (
         f"""
         select {NAMED_DOCUMENT}, l.position, l.net, g.net as credited
           from (select id, sum(net) as net
-                  from (select c.corrects_id as id, c.net
+                  from (select c.corrects_id as id, c.net, true as by_hand
                           from invoicing_line c
                          where c.corrects_id is not null
                            and not exists (select from invoicing_invoice s
                                             where s.corrects_id = c.invoice_id and s.kind = 'cancellation')
                          union all
-                        select k.id, c.net
+                        select k.id, c.net, false
                           from billing_charge c join invoicing_line k on k.charge_id = c.corrects_id
                          where c.reversed_by_id is null and c.reverses_id is null) part
-                 group by id) g
+                 group by id having bool_or(by_hand)) g
           join invoicing_line l on l.id = g.id join invoicing_invoice i on i.id = l.invoice_id
          where g.net * l.net > 0 or abs(g.net) > abs(l.net)
         """,
