@@ -118,6 +118,7 @@ TRIES = [
     ("invoicing_section_not_added", copy_of("invoicing_section", OF_ISSUED, invoice_id=OTHER), FROZEN),
     ("invoicing_vatshare_not_added", copy_of("invoicing_vatshare", OF_ISSUED, vat_rate="7"), FROZEN),
     ("invoicing_allowance_frozen", f"update invoicing_allowance set invoice_id = {ISSUED}", FROZEN),
+    ("invoicing_allowance_no_truncate", "truncate invoicing_allowance", NO_RIGHT),
     ("invoicing_allowance_not_added", copy_of("invoicing_allowance", "true", invoice_id=ISSUED), FROZEN),
     ("charge_final", f"delete from billing_charge where id = {CHARGE}", FROZEN),
     # what is booked and what was sent
