@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -14,7 +15,8 @@ from config import tree_pages
 from tenants import tree
 from tenants.models import Tenant, TreeChange
 from tenants.tree_numbers import number_trees
-from tests.builders import make_tenant
+from tests.builders import make_issuer, make_price, make_tenant
+from tests.small_book import FEBRUARY, bill, make_contract
 
 pytestmark = pytest.mark.django_db
 
@@ -120,9 +122,7 @@ def test_a_later_day_is_planned_and_can_be_withdrawn(admin_client):
     shop = make_tenant(reference="SHOP", parent=make_tenant(reference="OLD"))
     sent = {"target": "", "effective_on": "2099-01-01", "follows": "on", "reason": "", "_confirm": "1"}
     response = admin_client.post(reverse("restructure", args=[shop.pk, "move"]), sent, follow=True)
-    assert [str(one) for one in response.context["messages"]] == [
-        "Planned for 1 Jan 2099: the night makes the change."
-    ]
+    assert [str(one) for one in response.context["messages"]] == ["Planned for 1 Jan 2099: the night makes the change."]
     plan = TreeChange.objects.get()
     assert plan.state == "planned"
     admin_client.post(reverse("withdraw_tree_change", args=[plan.pk]))
@@ -147,3 +147,22 @@ def test_only_who_may_restructure_does(client, kind):
     client.force_login(User.objects.create_user("bert", is_staff=True))
     for name in ("account_tree", "account_tree_children", "account_tree_search"):
         assert client.get(reverse(name)).status_code == 403
+
+
+def test_the_figures_of_a_subtree_cost_the_same_for_one_account_below_and_for_many(admin_client):
+    def asked_for(account: Tenant) -> int:
+        url = reverse("account", args=[account.pk])
+        admin_client.get(url)
+        with CaptureQueriesContext(connection) as captured:
+            page = admin_client.get(url)
+        assert [scope["below"] for scope in page.context["roll_up"]] == ["", "1"]
+        return len(captured)
+
+    issuer, price = make_issuer(), make_price()
+    small = make_tenant(reference="SMALL")
+    make_contract(issuer, make_tenant(parent=small), price=price)
+    large = make_large_tree(4, 6)
+    for leaf in Tenant.objects.under(large).filter(lft=F("rght") - 1)[:30]:
+        make_contract(issuer, leaf, price=price)
+    bill(issuer, FEBRUARY)
+    assert asked_for(large) == asked_for(Tenant.objects.get(pk=small.pk))
