@@ -405,8 +405,8 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
         "tenant": tenant,
         "status": (tenant.get_status_display(), STATUS_COLOURS[Tenant.Status(tenant.status)]),
         "line": list(tenant.get_ancestors().filter(visibility(Tenant, user))),
-        "below": list(tenant.get_children().order_by("sort_name")[:15]),
-        "below_count": tenant.get_descendant_count(),
+        "below": list(tenant.get_children().filter(visibility(Tenant, user)).order_by("sort_name")[:15]),
+        "below_count": tenant.get_descendants().filter(visibility(Tenant, user)).count(),
         "recipient": tenant.invoice_to or tenant,
         "payer": tenant.pay_by or tenant,
         "settings": settings_table(tenant),
@@ -418,8 +418,8 @@ def account(request: HttpRequest, key: int) -> HttpResponse:
         "dunning": dunning(user, tenant, today) if user.has_perm("payments.view_letter") else None,
         "messages_sent": list(tenant.messages.all()[:5]) if user.has_perm("tenants.view_message") else None,
         "activities": activities(tenant) if user.has_perm("tenants.view_activity") and not is_bounded(user) else None,
-        "roll_up": account_panels.roll_up(user, tenant, today),
-        "tree_changes": account_panels.tree_changes(tenant),
+        "roll_up": None if is_bounded(user) else account_panels.roll_up(user, tenant, today),
+        "tree_changes": [] if is_bounded(user) else account_panels.tree_changes(tenant),
         "ways": account_panels.restructurings(tenant) if user.has_perm("tenants.restructure_tenant") else [],
         "may_change": user.has_perm("tenants.change_tenant"),
         "may_bill": user.has_perm("invoicing.start_billrun"),
@@ -542,7 +542,8 @@ def documents(user: Any, tenant: Tenant) -> list[dict[str, Any]]:
 
 
 def dunning(user: Any, tenant: Tenant, today: date) -> dict[str, Any]:
-    blocks = DunningBlock.objects.filter(Q(tenant=tenant) | Q(open_item__payer=tenant), starts_on__lte=today)
+    seen = DunningBlock.objects.visible_to(user)
+    blocks = seen.filter(Q(tenant=tenant) | Q(open_item__payer=tenant), starts_on__lte=today)
     return {
         "letters": [
             {

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import translation
 
 from billing.models import Amendment, ChangeRequest
+from config import demo
 from invoicing.models import Section
 from tenants.models import Access, Contact, Message
 from tests.config.portal.conftest import customer, signed_in
@@ -153,6 +156,17 @@ def test_contact_data_are_kept_by_the_customer_but_not_what_a_person_is_for(worl
     assert (person.name, person.email, person.is_billing) == ("Neu", "neu@example.com", False)
     foreign = Contact.objects.get(tenant=world.accounts["PARENT"])
     assert client.post(f"/portal/contacts/{foreign.pk}/", sent).status_code == 404
+
+
+def test_the_demo_makes_one_customer_of_the_group(world, monkeypatch, tmp_path):
+    monkeypatch.setattr("config.env.home", lambda: tmp_path)
+    first, again = demo.ensure_customer(), demo.ensure_customer()
+    assert first == again
+    account, password = first
+    assert account == world.accounts["PARENT"]
+    client = Client(SERVER_NAME="localhost")
+    sent = client.post("/portal/sign-in/", {"username": demo.CUSTOMER, "password": password})
+    assert (sent.status_code, User.objects.get(username=demo.CUSTOMER).is_staff) == (302, False)
 
 
 def test_pages_ask_the_same_number_of_questions_however_many_rows(world, django_assert_max_num_queries):
