@@ -495,7 +495,8 @@ def _read_grants(subscriptions: set[int]) -> dict[int, tuple[Granted, ...]]:
         grants: dict[int, tuple[Granted, ...]] = {}
         for subscription, *terms, periods, after, stacked, carries, starts_on, ends_before in cursor.fetchall():
             given = continuing.Given(periods, after, starts_on, ends_before)
-            granted = Granted(*terms, given, is_stacked=stacked, carries=carries)
+            kind, value, sequence, reference = terms
+            granted = Granted(kind, value, sequence, reference, given, stacked, carries)
             grants[subscription] = (*grants.get(subscription, ()), granted)
         return grants
 

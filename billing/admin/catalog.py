@@ -292,7 +292,8 @@ class PriceAdmin(MasterAdmin):
             if field.name in ("package_size", "free_quantity", "minimum", "cap")
         ]
         told = [f"{name} {figures.number(value)}" for name, value in named if value]
-        told += [str(price._meta.get_field(name).verbose_name) for name in RULES if getattr(price, name)]
+        rules = [field for field in price._meta.fields if field.name in RULES]
+        told += [str(field.verbose_name) for field in rules if getattr(price, field.name)]
         return ", ".join(told) or figures.EMPTY
 
     def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -13,10 +14,12 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.explanation import explain
+from billing.kernel.money import rounded
 from billing.kernel.pricing import Model, PriceTerms, rate, tiers_up_to
 from billing.kernel.worked_example import amounts, dips, telling_quantities
 from tenants.admin import figures
 from tenants.admin.numbers import NumberField
+from tenants.models.columns import UNIT_PRICE_PLACES
 
 MOST_TIERS = 50
 BOTH = (Model.GRADUATED, Model.VOLUME)  # of one set of tiers, and mixed up easily
@@ -64,21 +67,26 @@ def told(typed: QueryDict | Mapping[str, str]) -> dict[str, Any]:
             gettext("One more unit lowers the amount: %(quantity)s units cost %(amount)s, %(next)s units %(less)s.")
             % {
                 "quantity": figures.number(dip.quantity),
-                "amount": figures.unit_price(Decimal(dip.amount), currency),
+                "amount": figures.unit_price(plainly(dip.amount), currency),
                 "next": figures.number(dip.quantity + 1),
-                "less": figures.unit_price(Decimal(dip.less), currency),
+                "less": figures.unit_price(plainly(dip.less), currency),
             }
             for dip in dips(first)
         ]
     return {
         "columns": [COLUMNS[model] for model in prices],
         "rows": [
-            (figures.number(quantity), [figures.unit_price(Decimal(amount), currency) for amount in of_quantity])
+            (figures.number(quantity), [figures.unit_price(plainly(amount), currency) for amount in of_quantity])
             for quantity, *of_quantity in zip(quantities, *columns, strict=True)
         ],
         "warnings": warnings,
         "sentences": _in_words(first, quantities[-1], currency) if first is not None else [],
     }
+
+
+def plainly(amount: Decimal | Fraction) -> Decimal:
+    """As a decimal; whole periods give nothing finer than ten places."""
+    return amount if isinstance(amount, Decimal) else rounded(amount, UNIT_PRICE_PLACES)
 
 
 def _in_words(price: PriceTerms, quantity: Decimal, currency: str) -> list[str]:
