@@ -75,7 +75,7 @@ def ask(question: Question) -> Answer:
             headers,
             to_anyone=True,
             read=READ,
-            whole_time=float(settings.VIES_TIMEOUT),
+            whole_time=settings.VIES_TIMEOUT,
         )
     except outbound.Unreachable as error:
         raise Silent(_("VIES cannot be reached: %s") % error, is_for_all=True) from error

@@ -135,6 +135,18 @@ class AllowanceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BookFacts:
+    """The VAT in the issuer's currency (BT-6, BT-111), one unit of which costs ``rate`` of the document's."""
+
+    currency: str
+    places: int
+    vat: Decimal
+    rate: Decimal
+    rate_on: date
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentFacts:
     """A whole document. Without a number it is a draft. ``net`` is that of the lines less the allowances."""
 
@@ -164,6 +176,7 @@ class DocumentFacts:
     original: OriginalFacts | None = None
     reason: str = ""  # of a correction by hand
     vat_evidence: str = ""
+    in_books: BookFacts | None = None  # of a document in another currency than the issuer's
     format: str = "pdf"  # of Tenant.DocumentFormat
     allowances: tuple[AllowanceFacts, ...] = ()
 

@@ -15,6 +15,7 @@ from billing.models import Charge
 from invoicing.einvoice.facts import (
     UNEXPLAINED,
     AllowanceFacts,
+    BookFacts,
     Collection,
     ContractFacts,
     DocumentFacts,
@@ -26,7 +27,7 @@ from invoicing.einvoice.facts import (
     VatShareFacts,
 )
 from invoicing.kernel.printing import Explanation, explained
-from invoicing.models import Allowance, Invoice, Line, Section, VatShare
+from invoicing.models import Allowance, BookVat, Invoice, Line, Section, VatShare
 
 ONE_DAY = timedelta(days=1)
 PARTY = {field.name for field in fields(PartyFacts)}
@@ -35,7 +36,7 @@ PARTY = {field.name for field in fields(PartyFacts)}
 def facts_of(invoices: Iterable[int]) -> list[DocumentFacts]:
     """The facts of these documents (keys), issued or draft, in the given order; four queries however many they are."""
     wanted = list(invoices)
-    found = Invoice.objects.in_bulk(wanted)
+    found = Invoice.objects.select_related("book_vat").in_bulk(wanted)
     sections, lines, shares = defaultdict(list), defaultdict(list), defaultdict(list)
     for section in Section.objects.filter(invoice__in=wanted).select_related("tenant").order_by("position"):
         sections[section.invoice_id].append(section)
@@ -95,6 +96,7 @@ def _document(
         original=_original([line for _, line in drawn]) if invoice.kind != Kind.INVOICE else None,
         reason=next((row.details.get("reason", "") for row, _ in drawn), ""),
         vat_evidence=_evidence(parties.get("vat_check")),
+        in_books=_in_books(getattr(invoice, "book_vat", None)),
         format=invoice.format,
     )
 
@@ -115,6 +117,13 @@ def _allowance(allowance: Allowance, places: int) -> AllowanceFacts:
 def party_facts(stored: Mapping[str, str]) -> PartyFacts:
     """A party as documents keep it."""
     return PartyFacts(**{name: value for name, value in stored.items() if name in PARTY})
+
+
+def _in_books(kept: BookVat | None) -> BookFacts | None:
+    if kept is None:
+        return None
+    places = places_of(kept.currency)
+    return BookFacts(kept.currency, places, rounded(kept.vat.amount, places), kept.rate, kept.rate_on, kept.source)
 
 
 def _evidence(check: Mapping[str, Any] | None) -> str:

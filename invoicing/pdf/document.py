@@ -80,7 +80,7 @@ def context_of(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
         "facts": facts,
         "original": original(facts, wording),
         "totals": totals(facts, wording),
-        "notices": list(notices(facts)),
+        "notices": [*notices(facts), *in_books(facts, wording)],
         "payment": payment(facts, wording),
         "payer": facts.payer and ", ".join(address(facts.payer, facts.seller, wording)),
     }
@@ -216,6 +216,19 @@ def notices(facts: DocumentFacts) -> Iterator[str]:
             yield share.notice or "Nicht im Inland steuerbare Leistung / Not subject to German VAT"
         else:
             yield share.notice
+
+
+def in_books(facts: DocumentFacts, wording: Wording) -> Iterator[str]:
+    """The VAT of a document in another currency in the issuer's own, and the rate it follows from (§ 16 (6) UStG)."""
+    if (kept := facts.in_books) is not None and kept.vat:
+        yield _("VAT in %(base)s: %(vat)s (%(rate)s %(currency)s for 1 %(base)s, %(source)s, %(day)s).") % {
+            "base": kept.currency,
+            "vat": wording.figure(kept.vat, kept.places),
+            "rate": wording.number(kept.rate),
+            "currency": facts.currency,
+            "source": kept.source,
+            "day": wording.day(kept.rate_on),
+        }
 
 
 def payment(facts: DocumentFacts, wording: Wording) -> list[str]:

@@ -7,10 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 
 from config import books
 from invoicing import exchange_rates, issuing, replay, review, vat_report, vat_waiting
+from invoicing.einvoice.reading import facts_of
 from invoicing.models import BookVat, ExchangeRate, Invoice, Outcome, Posting, TaxRate, TaxRule, VatShare
+from invoicing.pdf import document
+from invoicing.pdf.wording import Wording
 from tenants import vat_inquiries
 from tenants.models import Issuer, Tenant, VatCheck, VatInquiry
 from tests.builders import make_issuer, make_price, make_tenant
@@ -310,6 +314,11 @@ def test_inv_16_vat_is_stated_in_the_issuers_currency_too(issuer):
     assert (kept.currency, kept.net.amount, kept.vat.amount) == ("EUR", Decimal("92.40"), Decimal("17.56"))
     assert (kept.rate, kept.rate_on, kept.source) == (Decimal("1.0823"), date(2026, 1, 30), "EZB")
     assert_sound()
+    (facts,) = facts_of([kept.invoice_id])
+    with translation.override("de"):
+        assert list(document.in_books(facts, Wording("de", "USD", 2))) == [
+            "Umsatzsteuer in EUR: 17,56 (1,0823 USD für 1 EUR, EZB, 30.01.2026)."
+        ]
 
 
 def test_inv_16_without_a_rate_the_payer_is_parked(issuer):
