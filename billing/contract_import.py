@@ -455,6 +455,7 @@ def read_contracts(batch: ImportBatch, references: Iterable[str]) -> dict[str, C
     for grant in Grant.objects.filter(
         subscription__in=subscriptions, discount__reference__startswith=OWN_DISCOUNTS, starts_on=None
     ).select_related("discount"):
+        assert grant.subscription_id is not None  # not one of an account
         discounts[grant.subscription_id].append(grant.discount)
     agreed = read_agreed(subscriptions)
     contracts = {}

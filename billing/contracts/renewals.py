@@ -36,10 +36,11 @@ class Renewal:
     at_risk: Decimal
 
 
-def due(issuer: Issuer, *, on: date, days: int, among: QuerySet[Subscription] | None = None) -> list[Renewal]:
+def due(issuer: Issuer | None, *, on: date, days: int, among: QuerySet[Subscription] | None = None) -> list[Renewal]:
     """The contracts that renew themselves within so many days, unless notice is given; by the day of their renewal.
 
-    Each with its next renewal, or the first one that is overdue. ``among``: these contracts alone.
+    Each with its next renewal, or the first one that is overdue. ``among``: these alone, whatever their issuer if it is
+    ``None``.
     """
     soon: list[tuple[Subscription, Term]] = []
     for subscription, terms in _renewing(issuer, on, among):
@@ -109,7 +110,7 @@ def _prices_on(change: Change, day: date) -> dict[str, list[int]]:
 
 
 def _renewing(
-    issuer: Issuer, on: date, among: QuerySet[Subscription] | None = None
+    issuer: Issuer | None, on: date, among: QuerySet[Subscription] | None = None
 ) -> Iterator[tuple[Subscription, Iterator[Term]]]:
     """Contracts that renew themselves and began by ``on``, each with its terms since its last renewal.
 
@@ -117,7 +118,7 @@ def _renewing(
     """
     candidates = (
         (Subscription.objects.all() if among is None else among)
-        .filter(issuer=issuer, starts_on__lte=on, renewal_months__gt=0, term_months__gt=0)
+        .filter(Q() if issuer is None else Q(issuer=issuer), starts_on__lte=on, renewal_months__gt=0, term_months__gt=0)
         .annotate(renewed_until=Max("amendments__effective_on", filter=Q(amendments__kind=Amendment.Kind.RENEWAL)))
         .select_related("tenant")
         .order_by("reference")

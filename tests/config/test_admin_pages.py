@@ -15,14 +15,14 @@ from django.urls import URLPattern, reverse
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 from billing import campaigns, contracts
-from billing.models import ChangeRequest, Price, PriceCampaign, Subscription
+from billing.models import ChangeRequest, Grant, Price, PriceCampaign, Subscription
 from config.urls import urlpatterns
 from invoicing import correction, price_notice, statements
 from invoicing.models import Invoice, OpenItem, RefundRequest
 from payments import disputes, dunning
 from payments.models import DunningBlock
-from tenants import messages
-from tenants.models import Approval, Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck
+from tenants import messages, webhooks
+from tenants.models import Approval, Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck, WebhookEndpoint
 from tests.builders import make_grant, make_issuer, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
@@ -48,6 +48,8 @@ def fill(serial: int) -> None:
     VatCheck.objects.create(tenant=tenant, vat_id=tenant.vat_id, method="check_digits", is_valid=True)
     contract = make_contract(issuer, tenant)
     make_grant(subscription=contract)
+    given = make_grant(subscription=contract, level="document")
+    Grant.objects.filter(pk=given.pk).update(subscription=None, tenant=tenant)
     ChangeRequest.objects.create(subscription=contract, kind="change", wish="Zwei Plätze mehr")
     make_contract(issuer, make_tenant(parent=tenant, pay_by=tenant))
     contracts.pause(contract, effective=date(2026, 5, 1), reason="Umbau", by=None, channel="command")
@@ -61,6 +63,11 @@ def fill(serial: int) -> None:
         f"test:{serial}", issuer=issuer, tenant=tenant, recipient="a@example.com", subject="Rechnung", body="Text"
     ).save()
     correct(serial)
+    endpoint = WebhookEndpoint(
+        issuer=issuer, url=f"https://shop{serial}.example.com/", name="Shop", events=["invoice.paid"]
+    )
+    webhooks.open_endpoint(endpoint)
+    webhooks.send_test(endpoint, now=datetime(2026, 3, 20, tzinfo=UTC))
     batch = ImportBatch.objects.create(kind="tenants", file_name=f"{serial}.csv", sha256="0" * 64, counts={"new": 1})
     ImportRow.objects.create(batch=batch, number=1, reference="T1", state="new", cells={"name": "Café"})
     user = User.objects.create_user(f"user{serial}", is_staff=True)
