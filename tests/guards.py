@@ -30,7 +30,7 @@ def attempts(*tries: Attempt | tuple[str, ...]) -> pytest.MarkDecorator:
 
 
 def guards_of(app: str) -> set[str]:
-    """Constraints of an app's models and triggers of its tables, but for those that only keep the record."""
+    """Constraints of an app's models and triggers of its tables, but for those that keep the record or make a seal."""
     tables = {model._meta.db_table for model in apps.get_app_config(app).get_models()}
     constraints = {
         constraint.name for model in apps.get_app_config(app).get_models() for constraint in model._meta.constraints
@@ -38,7 +38,7 @@ def guards_of(app: str) -> set[str]:
     triggers = {
         row["guard"]
         for row in rows_of(PRESENT.partition("union all")[0])
-        if row["table"] in tables and not row["guard"].endswith("_recorded")
+        if row["table"] in tables and not row["guard"].endswith(("_recorded", "_sealed"))
     }
     return constraints | triggers
 

@@ -43,7 +43,7 @@ def seals_hold() -> Iterator[Breach]:
             if seal != hashlib.sha256("\n".join([chain, kind, *map(str, kept)]).encode()).hexdigest():
                 yield Breach(
                     "seal",
-                    number,
+                    gettext("document %(document)s") % {"document": number},
                     gettext("Its file (%(kind)s) is not the one that was made for it: the seal differs.")
                     % {"kind": kind},
                 )

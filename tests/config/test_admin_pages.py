@@ -22,7 +22,7 @@ from invoicing.models import Invoice, OpenItem, RefundRequest
 from payments import disputes, dunning
 from payments.models import DunningBlock
 from tenants import messages, webhooks
-from tenants.models import Approval, Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck, WebhookEndpoint
+from tenants.models import Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck, WebhookEndpoint
 from tests.builders import make_grant, make_issuer, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 

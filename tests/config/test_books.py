@@ -194,7 +194,11 @@ CASES = {
             f"update invoicing_posting set amount = case sign(amount) when 1 then 107.10 else"
             f" case amount when -100 then -90 else -17.10 end end where entry_id = {ENTRY.format(FIRST)}"
         ),
-        lambda: {("trace", charge(FIRST)), ("content", "document RE-2026-00001")},
+        lambda: {
+            ("trace", charge(FIRST)),
+            ("content", "document RE-2026-00001"),
+            ("collected once", "collective statement SA-2026-00001"),
+        },
     ),
     "a charge lost its line": (
         lambda: f"delete from invoicing_line where invoice_id = {CLOSED}",
@@ -337,6 +341,7 @@ CASES = {
             ("totals", "document RE-2026-00001"),
             ("content", "document RE-2026-00001"),
             ("issued and posted", "document RE-2026-00001"),
+            ("collected once", "collective statement SA-2026-00001"),
             ("guards", "invoice_adds_up"),
         },
     ),
@@ -478,7 +483,11 @@ CASES = {
             + copy_of("tenants_file", "path like 'documents/%'", path="path || '2'")
             + copy_of("invoicing_documentfile", "true", file_id="(select max(id) from tenants_file)")
         ),
-        lambda: {("file", "document RE-2026-00001"), ("guards", "document_file_once")},
+        lambda: {
+            ("file", "document RE-2026-00001"),
+            ("seal", "document RE-2026-00001"),
+            ("guards", "document_file_once"),
+        },
     ),
     "a document goes twice to the same address": (
         lambda: (
