@@ -212,7 +212,7 @@ def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
         case, taxed = Case(invoice.vat_case), invoice.parties.get("vat", {})
         if own := supplies.get(invoice.pk):
             taxes = taxation.Taxes.of(issuer, on=invoice.issued_on)
-            now_taxed = [(rate, taxes.treatment(recipient, facts, *supply)) for *supply, rate in own]
+            now_taxed = [(rate, taxes.treatment(recipient, facts, sold, day)) for sold, day, rate in own]
             case = next((t.rule.case for rate, t in now_taxed if (t.rate, t.rule.case) != (rate, case)), case)
             taxed = taxation.evidence(taxation.by_rate(treatment for _rate, treatment in now_taxed))
         now = json.loads(parties.parties_of(issuer, seller, recipient, payer, facts, case, taxed))

@@ -21,9 +21,11 @@ ZERO: Final = Decimal(0)
 SUPPLIES: Final = {"AE": "S", "K": "L"}  # Zusammenfassende Meldung: services, deliveries (§ 18a UStG)
 
 SHARES: Final = """
-    select i.id, i.number, i.issued_on, i.parties -> 'buyer' ->> 'reference', i.parties -> 'buyer' ->> 'vat_id',
+    select i.id, i.number, i.issued_on, i.parties -> 'buyer' ->> 'reference',
+           coalesce(i.parties -> 'buyer' ->> 'vat_id', ''),
            s.vat_case, s.country, s.vat_rate, s.base, s.vat, s.currency, b.rate,
-           c.id, c.method, c.is_valid, c.consultation_number, (c.checked_at at time zone %s)::date
+           c.id, coalesce(c.method, ''), c.is_valid, coalesce(c.consultation_number, ''),
+           (c.checked_at at time zone %s)::date
       from invoicing_vatshare s
       join invoicing_invoice i on i.id = s.invoice_id
       left join invoicing_bookvat b on b.invoice_id = i.id
@@ -96,10 +98,7 @@ def shares_of(issuer: Issuer, period: Period) -> list[Share]:
     """All VAT shares of documents issued in a period, in order; one query."""
     with connection.cursor() as cursor:
         cursor.execute(SHARES, [issuer.time_zone, issuer.pk, period.start, period.end])
-        return [
-            Share(*row[:4], row[4] or "", *row[5:13], row[13] or "", row[14], row[15] or "", row[16])
-            for row in cursor.fetchall()
-        ]
+        return [Share(*row) for row in cursor.fetchall()]
 
 
 def sales_list(issuer: Issuer, shares: Sequence[Share]) -> list[SalesToBusiness]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from invoicing.kernel.taxation import Customer, Place, Rule, Scheme, TaxedIn
@@ -52,7 +53,7 @@ EXPORT: Final = {
 }
 
 
-def _rule(name: str, *parts: dict[str, object], **more: object) -> Rule:
+def _rule(name: str, *parts: Mapping[str, object], **more: object) -> Rule:
     fields: dict[str, object] = {"name": name}
     for part in (*parts, more):
         fields |= part

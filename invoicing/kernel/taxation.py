@@ -159,9 +159,8 @@ class Law:
     _decided: dict[tuple[Buyer, str, int], Treatment] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        bounds: Iterable[date | None] = (
-            day for one in (*self.rules, *self.rates) for day in (one.starts_on, one.ends_before)
-        )
+        dated: list[Rule | Percentage] = [*self.rules, *self.rates]
+        bounds = [day for one in dated for day in (one.starts_on, one.ends_before)]
         self.changes = sorted({day for day in bounds if day is not None})
 
     def treatment(self, buyer: Buyer, tax_category: str, day: date) -> Treatment:
