@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from html import unescape
 
 import pytest
@@ -18,7 +19,7 @@ from billing import campaigns, contracts
 from billing.models import ChangeRequest, Grant, Price, PriceCampaign, Subscription
 from config.urls import urlpatterns
 from invoicing import correction, price_notice, statements
-from invoicing.models import Invoice, OpenItem, RefundRequest
+from invoicing.models import ExchangeRate, Invoice, OpenItem, RefundRequest
 from payments import disputes, dunning
 from payments.models import DunningBlock
 from tenants import messages, webhooks
@@ -46,6 +47,7 @@ def fill(serial: int) -> None:
     tenant = make_tenant(vat_id="DE489068288")
     Contact.objects.create(tenant=tenant, name=f"Jana {serial}", email=f"jana{serial}@example.com", is_billing=True)
     VatCheck.objects.create(tenant=tenant, vat_id=tenant.vat_id, method="check_digits", is_valid=True)
+    ExchangeRate.objects.create(currency="USD", day=date(2026, 1, serial), rate=Decimal("1.08"), source="EZB")
     contract = make_contract(issuer, tenant)
     make_grant(subscription=contract)
     given = make_grant(subscription=contract, level="document")

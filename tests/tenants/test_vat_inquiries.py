@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 
 from tenants import vat_inquiries
 from tenants.models import Tenant, VatCheck, VatInquiry
@@ -16,6 +17,12 @@ from tests.vies_server import Register, register
 NOW = datetime(2026, 2, 1, 3, 0, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def in_english():
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
