@@ -22,9 +22,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.decorators import display
 
 from billing.explanation import explain
-from invoicing import delivery, pdf, review
+from invoicing import delivery, explanation, pdf, review
 from invoicing.admin import corrections, einvoices
-from invoicing.models import Delivery, DocumentFile, Invoice, Line, Posting, VatShare
+from invoicing.models import Allowance, Delivery, DocumentFile, Invoice, Line, Posting, VatShare
 from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
 from tenants.admin import figures
@@ -88,9 +88,12 @@ class LineInline(RecordInline):
 
 class VatShareInline(RecordInline):
     model = VatShare
-    fields = ["vat_case", "rate", "base_shown", "vat_shown"]
-    readonly_fields = ["rate", "base_shown", "vat_shown"]
+    fields = ["vat_case", "rate", "base_shown", "vat_shown", "reckoned"]
+    readonly_fields = ["rate", "base_shown", "vat_shown", "reckoned"]
     tab = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VatShare]:
+        return super().get_queryset(request).select_related("invoice")
 
     @display(description=_("VAT rate"))
     def rate(self, share: VatShare) -> SafeString:
@@ -103,6 +106,41 @@ class VatShareInline(RecordInline):
     @display(description=_("VAT"))
     def vat_shown(self, share: VatShare) -> SafeString:
         return figures.money_cell(share.vat.amount, share.currency)
+
+    @display(description=_("how it was reckoned"))
+    def reckoned(self, share: VatShare) -> str:
+        return explanation.vat(share, share.invoice.parties)
+
+
+class AllowanceInline(RecordInline):
+    model = Allowance
+    fields = ["text", "rate", "base_shown", "amount_shown", "reckoned"]
+    readonly_fields = ["rate", "base_shown", "amount_shown", "reckoned"]
+    tab = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Allowance]:
+        return super().get_queryset(request).select_related("corrects__invoice")
+
+    @display(description=_("VAT rate"))
+    def rate(self, one: Allowance) -> SafeString:
+        return figures.figure_cell(f"{figures.number(one.vat_rate)}\N{NO-BREAK SPACE}%")
+
+    @display(description=_("net of the lines"))
+    def base_shown(self, one: Allowance) -> SafeString:
+        return figures.money_cell(one.base.amount, one.currency)
+
+    @display(description=_("discount"))
+    def amount_shown(self, one: Allowance) -> SafeString:
+        return figures.money_cell(-one.amount.amount, one.currency)
+
+    @display(description=_("how it was reckoned"))
+    def reckoned(self, one: Allowance) -> SafeString:
+        steps = explanation.discount(one)
+        return format_html(
+            '<details class="k-details"><summary>{}</summary><ol class="k-steps">{}</ol></details>',
+            gettext("explain"),
+            format_html_join("", "<li>{}</li>", ((step,) for step in steps)),
+        )
 
 
 class DeliveryInline(RecordInline):
@@ -179,7 +217,7 @@ class InvoiceAdmin(AccountScoped, RecordAdmin):
     search_accounts = ("payer", "recipient")
     search_help_text = _("Number of the document, or the account")
     sortable_by = ["issued_on", "due_on"]
-    inlines = [LineInline, VatShareInline, DeliveryInline]
+    inlines = [LineInline, AllowanceInline, VatShareInline, DeliveryInline]
     actions = ["release", "discard"]
     fieldsets = [
         (None, {"fields": ["summary", "parties_shown"]}),

@@ -9,6 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing.models import Charge, Item
+from invoicing import correction
+from invoicing.models import Invoice
 from tests.builders import make_grant, make_issuer, make_price, make_product, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
@@ -74,6 +76,35 @@ def test_the_same_in_english_and_all_lines_of_a_document(contract, capsys):
         "Discount TREUE of 10 percent: −6.60 EUR",
         "VAT: 19 percent, taxed, with the other lines of that rate on the document.",
         "Document: invoice RE-2026-00001 of 1 Mar 2026, line 2: 59.40 EUR net.",
+        "",
+        "VAT of 19 percent (taxed) on 89.10 EUR, rounded once: 16.93 EUR. Tax rule: Inland: Regelsteuersatz"
+        " (§ 1 (1) UStG, § 12 (1) UStG).",
+        "Together: 89.10 EUR net, 16.93 EUR VAT, 106.03 EUR gross.",
+    ]
+
+
+def test_discounts_of_the_document_and_what_was_given_back_by_hand(contract, capsys):
+    other = make_contract(contract.issuer, make_tenant(reference="T2"), reference="V-2")
+    make_grant(subscription=other, level="document", reference="FIX", amount=Decimal(20), name_de="Gutschein")
+    make_grant(subscription=other, level="document", reference="TEN", percent=Decimal(10), name_de="Zehn Prozent")
+    bill(contract.issuer, MARCH, date(2026, 3, 2))
+    document = Invoice.objects.get(number="RE-2026-00002")
+    told = explained(capsys, "RE-2026-00002", "de")
+    assert told[told.index("", 12) + 1 :] == [
+        "Rabatt auf Belegebene, Zehn Prozent: auf 200,00 EUR der Zeilen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
+        "TEN nimmt 10 Prozent, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der 1. Beleg"
+        " mit diesem Rabatt.",
+        "Rabatt auf Belegebene, Gutschein: auf 180,00 EUR der Zeilen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
+        "FIX nimmt bis zu 20,00 EUR, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der"
+        " 1. Beleg mit diesem Rabatt.",
+        "Umsatzsteuer von 19 Prozent (steuerpflichtig) auf 160,00 EUR, einmal gerundet: 30,40 EUR. Steuerregel:"
+        " Inland: Regelsteuersatz (§ 1 (1) UStG, § 12 (1) UStG).",
+        "Zusammen: 160,00 EUR netto, 30,40 EUR Umsatzsteuer, 190,40 EUR brutto.",
+    ]
+    correction.credit(document.pk, [correction.Wanted(position=1, amount=Decimal(50))], on=MARCH, reason="Kulanz")
+    assert explained(capsys, "RK-2026-00001", "de")[:2] == [
+        "Zeile 1 gibt 50,00 EUR aus Zeile 1 von RE-2026-00002 zurück, von Hand.",
+        "Vom Rabatt Zehn Prozent von RE-2026-00002 geht mit den Zeilen ein Anteil zurück: 5,00 EUR.",
     ]
 
 

@@ -9,13 +9,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import translation
 
-from invoicing.explanation import charges_of, told
+from invoicing.explanation import charges_of, document_of, told, told_of
 from tenants.errors import OperatorError
 from tenants.terminal import language_of_environment
 
 
 class Command(BaseCommand):
-    help = "Tell in words how a charge, a line of a document or all lines of one came about."
+    help = "Tell in words how a charge, a line of a document or a whole document came about."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("charge", metavar="CHARGE", help="key of a charge, NUMBER of a document, or NUMBER/LINE")
@@ -23,12 +23,14 @@ class Command(BaseCommand):
 
     def handle(self, *, charge: str, language: str | None = None, **options: Any) -> None:
         with translation.override(language or language_of_environment()):
+            document = document_of(charge)
             try:
                 charges = charges_of(charge)
             except OperatorError as refusal:
-                raise CommandError(str(refusal)) from refusal
-            for n, one in enumerate(charges):
-                if n:
-                    self.stdout.write("")
-                for sentence in told(one):
-                    self.stdout.write(sentence)
+                if document is None:
+                    raise CommandError(str(refusal)) from refusal
+                charges = []  # all its lines were given back by hand
+            stories = [told(one) for one in charges]
+            if document is not None:
+                stories.append(told_of(document))
+            self.stdout.write("\n\n".join("\n".join(story) for story in stories))
