@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from django.db import connection, models
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from djmoney.models.fields import MoneyField
 
@@ -91,5 +92,5 @@ def refuse_before(original: Invoice, on: date) -> None:
     if on < original.issued_on:
         raise NotCorrectable(
             _("%(document)s is of %(day)s: its correction cannot be dated before that day.")
-            % {"document": original, "day": original.issued_on.isoformat()}
+            % {"document": original, "day": date_format(original.issued_on, "SHORT_DATE_FORMAT")}
         )

@@ -101,7 +101,8 @@ def test_discounts_of_the_document_and_what_was_given_back_by_hand(contract, cap
         " Inland: Regelsteuersatz (§ 1 (1) UStG, § 12 (1) UStG).",
         "Zusammen: 160,00 EUR netto, 30,40 EUR Umsatzsteuer, 190,40 EUR brutto.",
     ]
-    correction.credit(document.pk, [correction.Wanted(position=1, amount=Decimal(50))], on=MARCH, reason="Kulanz")
+    wanted = [correction.Wanted(position=1, amount=Decimal(50))]
+    correction.credit(document.pk, wanted, on=date(2026, 3, 2), reason="Kulanz")
     assert explained(capsys, "RK-2026-00001", "de")[:2] == [
         "Zeile 1 gibt 50,00 EUR aus Zeile 1 von RE-2026-00002 zurück, von Hand.",
         "Vom Rabatt Zehn Prozent von RE-2026-00002 geht mit den Zeilen ein Anteil zurück: 5,00 EUR.",
