@@ -83,6 +83,16 @@ class Invoice(models.Model):
     )
     recipient = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_received", verbose_name=_("recipient"))
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="invoices_to_pay", verbose_name=_("payer"))
+    billed_with = models.ForeignKey(  # few: what contracts give back that another pays by now
+        Tenant,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("billed with"),
+        help_text=_("The payer in whose turn of the run it arose, where that is not its own."),
+    )
     kind = models.CharField(_("kind"), max_length=15, choices=Kind, default=Kind.INVOICE)
     corrects = models.ForeignKey(  # by hand: of what follows from contracts, each line names its document
         "self",
@@ -173,6 +183,11 @@ class Invoice(models.Model):
                 violation_error_message=_("Only a taxed document shows VAT (§ 14c UStG)."),
             ),
             models.CheckConstraint(
+                name="invoice_billed_with_another",
+                condition=Q(billed_with=None) | ~Q(billed_with=F("payer")),
+                violation_error_message=_("A document is billed with its own payer unless another is named."),
+            ),
+            models.CheckConstraint(
                 name="invoice_waits_while_held",
                 condition=Q(waits_for="") | Q(state="held"),
                 violation_error_message=_("Only a held draft waits for something."),
@@ -183,11 +198,17 @@ class Invoice(models.Model):
             models.Index(fields=["run", "state"], name="invoice_in_tray", condition=~Q(state="issued")),
             models.Index(fields=["issued_on"], name="invoice_by_day"),
             models.Index(fields=["corrects"], name="invoice_corrections", condition=Q(corrects__isnull=False)),
+            models.Index(fields=["billed_with"], name="invoice_billed_with", condition=Q(billed_with__isnull=False)),
             models.Index(fields=["number"], name="invoice_number_prefix", opclasses=["varchar_pattern_ops"]),
         ]
 
     def __str__(self) -> str:
         return self.number or f"#{self.pk}"
+
+    @property
+    def billed_payer(self) -> int:
+        """The key of the payer whose outcome in the run tells of it."""
+        return self.billed_with_id or self.payer_id
 
     @property
     def format(self) -> str:

@@ -256,6 +256,7 @@ TRIES = [
     ("vat_share_rate_by_case", f"update invoicing_vatshare set vat_case = 'O', vat_rate = 19 where {OF_DRAFT}"),
     ("vat_share_country_is_a_code", f"update invoicing_vatshare set country = 'at' where {OF_DRAFT}"),
     ("vat_share_notice_is_a_line", f"update invoicing_vatshare set notice = e'a\tb' where {OF_DRAFT}"),
+    ("invoice_billed_with_another", f"update invoicing_invoice set billed_with_id = payer_id where id = {DRAFT}"),
     ("invoice_waits_while_held", f"update invoicing_invoice set waits_for = 'vat_check' where id = {DRAFT}"),
     # VAT
     ("tax_rate_once_per_day", copy_of("invoicing_taxrate", "country = 'AT'")),
