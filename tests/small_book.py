@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from billing import contracts
-from billing.models import Subscription
+from billing.models import PriceCampaign, PriceChange, PriceNotice, Subscription
 from invoicing import bill_run
 from invoicing.models import (
     BillRun,
@@ -141,6 +141,33 @@ def collect_something(issuer: Issuer, invoice: Invoice, mail: dict[str, Any]) ->
     ExchangeRate.objects.create(currency="USD", day=FEBRUARY, rate=Decimal("1.25"), source="EZB")
     CalendarFeed.objects.create(user=User.objects.create_user("kalender"), tenant=invoice.payer, nonce="n")
     Verdict.objects.create(content_hash="0" * 64, rules="none", passed=True)
+
+
+def change_prices(contract: Subscription) -> None:
+    """A campaign that was announced to one account, and what it means for a position that waits."""
+    campaign = PriceCampaign.objects.create(
+        issuer=contract.issuer,
+        name="2027",
+        state="announced",
+        announced_on="2026-11-01",
+        wanted_on="2027-01-01",
+        percent=3,
+        reason="Kosten",
+    )
+    notice = PriceNotice.objects.create(
+        campaign=campaign, tenant=contract.tenant, written_on="2026-11-01", language="de"
+    )
+    PriceChange.objects.create(
+        campaign=campaign,
+        subscription=contract,
+        line=1,
+        effective_on="2027-01-01",
+        price_before=contract.items.earliest("pk").price,
+        currency="EUR",
+        mrr_before=100,
+        mrr_after=103,
+        notice=notice,
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from billing import contracts
 from billing.contracts import ChangeRefused, When
 from billing.models import Amendment, Charge, Item, Pause, Subscription
 from config import books
-from invoicing.models import Invoice
+from invoicing.models import ExchangeRate, Invoice
 from tests.builders import (
     make_grant,
     make_item,
@@ -336,6 +336,8 @@ def test_three_months_upgraded_downgraded_paused_and_resumed_in_tokyo():
     Item.objects.filter(subscription=contract).update(
         price=make_price((None, "3100", "0"), currency="JPY", product=contract.items.get().product)
     )
+    for on in ("2024-01-01", "2024-01-15", "2024-01-25", "2024-02-10", "2024-02-29", "2024-05-01"):
+        ExchangeRate.objects.create(currency="JPY", day=day(on), rate=Decimal(160), source="EZB")
     run(contract, "2024-01-01")
     for on, units in (("2024-01-15", 2), ("2024-01-25", 1)):
         quantity(contract, units, on)

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, connections, transaction
 
 from billing.kernel import money
+from billing.models import ChangeRequest, Subscription
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
 from invoicing.models import OpenItem, RefundRequest
@@ -36,7 +37,7 @@ from tenants.models import (
 )
 from tenants.transactions import acting
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, guards_of
-from tests.small_book import committed_small_book
+from tests.small_book import change_prices, committed_small_book
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,9 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         ask_for_approval()
         RefundRequest.objects.create(open_item=OpenItem.objects.earliest("pk"), wanted_on="2026-03-01", reason="Umzug")
         tell_by_webhook()
+        contract = Subscription.objects.get(reference="V-ALONE")
+        change_prices(contract)
+        ChangeRequest.objects.create(subscription=contract, kind="cancellation")
         yield name
 
 
@@ -187,6 +191,8 @@ RECORDED = {
     "billing_item": ("line", 7),
     "billing_pause": ("policy", "no_credit"),
     "billing_price": ("model", "volume"),
+    "billing_pricecampaign": ("state", "withdrawn"),
+    "billing_pricechange": ("reason", "x"),
     "billing_priceclass": ("name", "x"),
     "billing_product": ("name_de", "x"),
     "billing_subscription": ("notes", "x"),
@@ -205,6 +211,7 @@ RECORDED = {
     "tenants_staffscope": ("id", 77),
     "tenants_tenant": ("notes", "x"),
     "tenants_treechange": ("reason", "x"),
+    "tenants_webhookendpoint": ("name", "x"),
 }
 
 
