@@ -94,6 +94,7 @@ def test_the_start_page_names_what_needs_a_person(admin_client, customer):
         "Parked payers": ("1", "act"),
         "Overdue": ("€59.50", "look"),
         "Messages in trouble": ("1", "act"),
+        "Contracts to look at": ("0", "ok"),
     }
     assert [row["documents"] for row in context["runs"]] == ["1", "1"]
     months = {month["label"]: month["net"] for month in context["revenue"]["months"] if month["count"]}
@@ -168,8 +169,13 @@ def test_roles_are_made_once_and_set_right_on_request(db):
     names = set(operator.permissions.values_list("codename", flat=True))
     assert {"start_billrun", "import_tenant", "view_invoice"} <= names
     assert not {"release_invoice", "issue_invoice", "change_price", "delete_tenant"} & names
-    assert not {"import_issuer", "import_product"} & names  # bank details and prices come in files, too
+    # bank details, prices and rates come in files, too
+    assert not {"import_issuer", "import_product", "import_exchangerate"} & names
     approver = set(Group.objects.get(name="approver").permissions.values_list("codename", flat=True))
-    assert {name for name in approver if name.startswith("import_")} == {"import_issuer", "import_product"}
+    assert {name for name in approver if name.startswith("import_")} == {
+        "import_issuer",
+        "import_product",
+        "import_exchangerate",
+    }
     auditor = Group.objects.get(name="auditor").permissions.values_list("codename", flat=True)
     assert {name.partition("_")[0] for name in auditor} == {"view", "export"}
