@@ -120,11 +120,11 @@ def remind(issuer: Issuer, *, on: date) -> DunningRun:
 
 
 def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
-    """Judge the e-invoices that wait, make the PDFs that are missing, decide about their delivery, write the letters and send every mail that waits."""
+    """Judge e-invoices, make the PDFs that are missing, decide about their delivery, write letters, send what waits."""
     rendered = 0
     with bar(judging.waiting().count(), _("e-invoices")) as advance:
-        while some := judging.judge_pending():
-            advance(some.judged)
+        while done := judging.judge_pending():
+            advance(done.judged)
     with bar(pdf.waiting().count(), _("PDFs")) as advance:
         while made := pdf.render_pending(RENDERED_AT_ONCE):
             rendered += made

@@ -228,8 +228,8 @@ def _document_differences(
     except (ValueError, ArithmeticError) as error:
         yield None, (gettext("totals"), "", error)
         return
-    for text, stands, replayed in allowances.deviations(document.allowances, places_of(currency)):
-        yield None, (gettext("discount %s") % text, stands, replayed)
+    for text, given, reckoned_anew in allowances.deviations(document.allowances, places_of(currency)):
+        yield None, (gettext("discount %s") % text, given, reckoned_anew)
     for share in set(kept) ^ set(reckoned.shares):
         figure = gettext("VAT at %s percent") % plain(share.rate)
         yield None, (figure, *_either(share, kept))
@@ -252,7 +252,7 @@ def _either(share: Share, kept: Sequence[Share]) -> tuple[str, str]:
 
 
 def _case(document: Document) -> str | None:
-    """By the tax rules it names; of an older one by its countries, and whether a VAT id was valid by the case itself."""
+    """By the tax rules it names; of an older one by its countries, and the case says whether a VAT id was valid."""
     if (by_rule := document.case_by_rule()) is not None:
         return by_rule
     parties = json.loads(document.head[14])

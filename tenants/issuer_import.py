@@ -38,7 +38,8 @@ COLUMNS = (
     Whole(name="payment_days", maximum=365),
     Choice(name="document_format", choices=tuple(DocumentFormat.values)),
 )
-DEFAULTED = ("language", "currency", "time_zone", "payment_days", "document_format")  # an empty cell leaves them as they are
+# an empty cell leaves these as they are
+DEFAULTED = ("language", "currency", "time_zone", "payment_days", "document_format")
 
 
 def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:

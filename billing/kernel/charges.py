@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Any, Final, TypeAlias
 
 from billing.kernel.discounts import Amount, DiscountTerms, allotted, holding, taken
@@ -184,7 +184,7 @@ def parted(terms: ItemTerms, due: Due, cuts: Sequence[date]) -> list[Due]:
     if start == due.period.end or len(days) == 2:
         return [due]
     parts = []
-    for first, following in zip(days, days[1:], strict=False):
+    for first, following in pairwise(days):
         assessed = _assess(terms, due.ordinal, due.nominal, Period(start, following))
         net, trace = assessed.less(booked, terms.places)
         parts.append(

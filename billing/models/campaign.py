@@ -104,9 +104,7 @@ class PriceCampaign(models.Model):
         _("contracts from"), null=True, blank=True, help_text=_("First day of the contract.")
     )
     starts_before = models.DateField(_("contracts before"), null=True, blank=True)
-    reason = models.CharField(
-        _("reason"), max_length=400, help_text=_("Stands in the letters and the amendments.")
-    )
+    reason = models.CharField(_("reason"), max_length=400, help_text=_("Stands in the letters and the amendments."))
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("author")
     )

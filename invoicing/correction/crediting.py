@@ -87,7 +87,7 @@ def creditable(invoice: Invoice) -> list[Creditable]:
             [invoice.pk],
         )
         return [
-            Creditable(*line, rounded(net, places), rounded(left, places)) for *line, net, left in cursor.fetchall()
+            Creditable(*line[:-2], *(rounded(figure, places) for figure in line[-2:])) for line in cursor.fetchall()
         ]
 
 

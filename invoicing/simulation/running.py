@@ -283,6 +283,8 @@ def _documents(made: World, run: BillRun) -> Iterator[SimulatedDocument]:
 
 
 def _line(made: World, line: Line) -> SimulatedLine:
+    charge = line.charge
+    assert charge is not None  # here nothing is corrected by hand
     corrected = line.details.get("corrects") or {}
     return SimulatedLine(
         position=line.position,
@@ -290,7 +292,7 @@ def _line(made: World, line: Line) -> SimulatedLine:
         contract=line.details["contract"],
         product=made.plain(line.details["product"]),
         text=line.text,
-        kind=line.charge.kind,
+        kind=charge.kind,
         quantity=line.quantity,
         unit=line.unit,
         starts_on=line.starts_on,
@@ -298,8 +300,8 @@ def _line(made: World, line: Line) -> SimulatedLine:
         vat_rate=line.vat_rate,
         net=line.net.amount,
         corrects=corrected.get("number", ""),
-        explanation=[made.plain(sentence) for sentence in explain(line.charge.trace, line.currency)],
-        trace=json.loads(made.plain(json.dumps(line.charge.trace))),
+        explanation=[made.plain(sentence) for sentence in explain(charge.trace, line.currency)],
+        trace=json.loads(made.plain(json.dumps(charge.trace))),
     )
 
 

@@ -6,7 +6,6 @@ from django.utils.translation import gettext_lazy as _
 
 from invoicing.models import Line
 from tenants.models.visibility import Visibility, VisibleQuerySet
-from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Dispute(models.Model):

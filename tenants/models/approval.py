@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 from tenants.models.columns import amount, fits_currency
 from tenants.models.issuer import Issuer
 from tenants.models.visibility import Visibility, VisibleQuerySet
-from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Approval(models.Model):

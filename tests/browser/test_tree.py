@@ -1,4 +1,4 @@
-"""A clerk moves accounts in the tree: by dragging and by the keyboard, after having seen what it does; both languages."""
+"""A clerk moves accounts in the tree, by dragging and by the keyboard, after having seen what it does."""
 
 from __future__ import annotations
 

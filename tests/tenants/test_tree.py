@@ -15,6 +15,7 @@ from tenants.models import Tenant
 from tests.builders import make_tenant
 from tests.concurrency import in_thread
 
+
 @pytest.fixture
 def accounts(db) -> None:
     """GROUP over EAST (over SHOP) and WEST; ALONE for itself."""

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ def test_parts_add_up_to_the_whole(amount, interval, starts, cuts, policy, disco
     assert sum(part.net for part in parts) == sum(due.net for due in whole)
     assert all(part.net >= 0 for part in parts)
     assert sum(part.period.days for part in parts) == sum(due.period.days for due in whole)
-    assert all(before.period.end <= after.period.start for before, after in zip(parts, parts[1:], strict=False))
+    assert all(before.period.end <= after.period.start for before, after in pairwise(parts))
     for part in parts:
         evaluate(part.trace)
     assert due_less_booked(terms, booked(parts), THROUGH) == []
