@@ -68,7 +68,7 @@ class IssuerAdmin(SheetScreen, MasterAdmin):
                     ("payment_days", "document_format", "issues_by_itself"),
                     ("is_small_business", "uses_oss"),
                     ("without_confirmation", "vat_check_max_age_days"),
-                    ("largest_document", "most_periods"),
+                    ("largest_document", "most_periods", "correction_limit"),
                 ]
             },
         ),

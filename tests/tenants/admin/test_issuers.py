@@ -24,6 +24,9 @@ FORM = {
     "currency": "EUR",
     "time_zone": "Europe/Berlin",
     "payment_days": "14",
+    "document_format": "pdf",
+    "without_confirmation": "wait",
+    "vat_check_max_age_days": "90",
     "largest_document": "1000000",
     "most_periods": "36",
 }
@@ -47,8 +50,9 @@ def test_bank_and_vat_id_are_checked(admin_client, url):
     errors = admin_client.post(url, {**FORM, **wrong}).context["adminform"].form.errors
     assert errors == {"iban": ["The check digits of the IBAN are wrong."], "bic": ["“NONSENSE1” is no BIC."]}
 
-    admin_client.post(url, FORM)
+    admin_client.post(url, {**FORM, "correction_limit": "500"})
     issuer = Issuer.objects.get()
+    assert issuer.correction_limit == 500
     assert (issuer.vat_id, issuer.iban, issuer.bic) == ("DE271828180", "DE02120300000000202051", "BYLADEM1001")
 
     page = admin_client.post(
