@@ -200,7 +200,7 @@ def test_contracts_export_as_they_were_agreed(clerk):
     make_item(subscription=subscription, price=make_price(product=price.product, price_class=make_price_class(2)))
     exported = clerk.post(reverse("admin:billing_subscription_export"), {"format": "0", "resource": "0"}).content
     lines = exported.decode().splitlines()
-    assert lines[1:] == ["V1;T1;SEAT;1.5;2026-01-01;2026-12-31;;14;;;;12.5;;3;'=PO;monthly;"]
+    assert lines[1:] == ["V1;T1;SEAT;1.5;2026-01-01;2026-12-31;;14;;;;12.5;;3;'=PO;;;monthly;"]
     looked = upload(clerk, exported.decode().removeprefix("\ufeff"), url, issuer=issuer.pk)
     with translation.override("en"):
         batch = ImportBatch.objects.first()

@@ -24,8 +24,8 @@ def server(tmp_path: Path):
         yield server
 
 
-def post(server: Receiver) -> outbound.Answer:
-    return outbound.post(server.url, b'{"a":1}', {"Content-Type": "application/json"}, to_anyone=True)
+def post(server: Receiver, **bounds: float) -> outbound.Answer:
+    return outbound.post(server.url, b'{"a":1}', {"Content-Type": "application/json"}, to_anyone=True, **bounds)
 
 
 def test_body_path_and_headers_arrive(server):
@@ -65,11 +65,10 @@ def test_what_is_no_answer_is_none(server, mode):
         post(server)
 
 
-def test_a_byte_now_and_then_does_not_hold_a_worker(server, monkeypatch):
-    monkeypatch.setattr(outbound, "WHOLE_TIME", 0.3)
+def test_a_byte_now_and_then_does_not_hold_a_worker(server):
     server.behave("drip")
     with pytest.raises(outbound.Unreachable):
-        post(server)
+        post(server, whole_time=0.3)
 
 
 def test_nobody_there(tmp_path):
