@@ -22,10 +22,11 @@ from invoicing.models import Delivery, DocumentFile, Invoice
 from tenants import messages, notifications
 from tenants.errors import OperatorError
 from tenants.models import Contact, File, Message, Tenant
-from tenants.responsibility import effective
+from tenants.responsibility import Settings, effective
 from tenants.transactions import wake
 
 CHUNK = 200
+PDF = DocumentFile.Kind.PDF.value
 
 
 class NotDeliverable(OperatorError):
@@ -132,26 +133,27 @@ def _decide(documents: Sequence[Invoice]) -> Decided:
     """Decide about locked documents, reading again what another process may have decided just before."""
     decided_before = set(Delivery.objects.filter(invoice__in=documents).values_list("invoice_id", flat=True))
     documents = [document for document in documents if document.pk not in decided_before]
-    wanted = _wanted(documents)
+    settings = _settings(documents)
     to = _recipients(documents)
-    unwanted = [document for document in documents if not wanted[document.pk]]
-    reachable = [document for document in documents if wanted[document.pk] and to[document.recipient_id]]
+    wanted = [document for document in documents if settings[document.pk].auto_mail]
+    unwanted = [document for document in documents if not settings[document.pk].auto_mail]
+    reachable = [document for document in wanted if to[document.recipient_id]]
     Delivery.objects.bulk_create([Delivery(invoice=d, channel=Delivery.Channel.NONE) for d in unwanted])
     mails = _write(reachable, to)
     section_copies.decide([*unwanted, *reachable])
     return Decided(mails, len(unwanted), len(documents) - len(unwanted) - len(reachable))
 
 
-def _wanted(documents: Sequence[Invoice]) -> dict[int, bool]:
-    """Whether each document's recipient has invoices sent by mail, by itself or by inheritance."""
+def _settings(documents: Sequence[Invoice]) -> dict[int, Settings]:
+    """By document: what is in force for its recipient today, by itself or by inheritance."""
     by_issuer: dict[int, list[Invoice]] = defaultdict(list)
     for document in documents:
         by_issuer[document.issuer_id].append(document)
-    wanted: dict[int, bool] = {}
+    found: dict[int, Settings] = {}
     for group in by_issuer.values():
         settings = effective({document.recipient for document in group}, group[0].issuer)
-        wanted |= {document.pk: settings[document.recipient_id].auto_mail for document in group}
-    return wanted
+        found |= {document.pk: settings[document.recipient_id] for document in group}
+    return found
 
 
 def _recipients(documents: Sequence[Invoice]) -> dict[int, list[str]]:
@@ -167,7 +169,11 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
     had = {(document, address.lower()) for document, address in known}  # as the keys of messages are made
     made = DocumentFile.objects.filter(invoice__in=documents).select_related("file")
     files: dict[tuple[int, str], File] = {(kept.invoice_id, kept.kind): kept.file for kept in made}
+    beside = {
+        key for key, one in _settings([d for d in documents if is_xml_alone(d.format)]).items() if one.pdf_beside_xml
+    }
     written: list[tuple[Invoice, Message]] = []
+    further: list[tuple[Message, File, str]] = []
     for document, facts in zip(documents, pdf.facts_of([document.pk for document in documents]), strict=True):
         subject, body = pdf.cover_note(facts)
         for address in to[document.recipient_id]:
@@ -180,10 +186,13 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
                     subject=subject,
                     body=body,
                     file=files[document.pk, what_is_sent(facts)],
-                    file_name=file_name(facts),
+                    file_name=file_name(facts, what_is_sent(facts)),
                 )
                 written.append((document, message))
+                if document.pk in beside:
+                    further.append((message, files[document.pk, PDF], file_name(facts, PDF)))
     Message.objects.bulk_create([message for _document, message in written])
+    messages.enclose(further)
     Delivery.objects.bulk_create(
         [Delivery(invoice=document, recipient=message.recipient, message=message) for document, message in written]
     )
@@ -194,11 +203,16 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
 
 def what_is_sent(facts: DocumentFacts) -> str:
     """Which file goes out: of an XRechnung its XML, which is the invoice; else the PDF, with its XML inside if any."""
-    return (DocumentFile.Kind.XML if facts.format.startswith("xrechnung") else DocumentFile.Kind.PDF).value
+    return DocumentFile.Kind.XML.value if is_xml_alone(facts.format) else PDF
 
 
-def file_name(facts: DocumentFacts) -> str:
-    """What the attachment is called, in the document's language: Rechnung-RE-2026-00001.pdf."""
+def is_xml_alone(form: str) -> bool:
+    """Whether the XML of this format is the invoice by itself, and a PDF no more than a way to read it."""
+    return form.startswith("xrechnung")
+
+
+def file_name(facts: DocumentFacts, kind: str) -> str:
+    """What an attachment is called, in the document's language: Rechnung-RE-2026-00001.pdf."""
     with translation.override(facts.language):
         title = pdf.title_of(facts.kind)
-    return re.sub(r"[^\w.-]+", "-", f"{title}-{facts.number}") + f".{what_is_sent(facts)}"
+    return re.sub(r"[^\w.-]+", "-", f"{title}-{facts.number}") + f".{kind}"

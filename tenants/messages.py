@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import smtplib
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 
 from tenants import files, intents
-from tenants.models import File, Issuer, Message, Tenant
+from tenants.models import File, Issuer, Message, MessageAttachment, Tenant
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,19 @@ def compose(
         file_name=file_name,
         message_id=f"<{uuid.uuid4().hex}@{issuer.email.rpartition('@')[2]}>",
     )
+
+
+def enclose(further: Iterable[tuple[Message, File, str]]) -> None:
+    """Put further files (message, file, its name) into stored messages, each after those named before it.
+
+    In the transaction in which the messages arise: no worker sees one without all that goes with it.
+    """
+    position: Counter[int] = Counter()
+    rows = []
+    for message, file, name in further:
+        position[message.pk] += 1
+        rows.append(MessageAttachment(message=message, position=position[message.pk], file=file, file_name=name))
+    MessageAttachment.objects.bulk_create(rows)
 
 
 def sender_of(issuer: Issuer) -> str:
@@ -208,6 +222,8 @@ def _email(message: Message) -> EmailMessage:
     )
     if message.file:
         email.attach(message.file_name, files.read(message.file), message.file.content_type)
+    for one in message.attachments.select_related("file").order_by("position"):
+        email.attach(one.file_name, files.read(one.file), one.file.content_type)
     email.message()  # what cannot be written is refused before the server is called
     return email
 

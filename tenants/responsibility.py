@@ -25,6 +25,7 @@ INHERITED = (
     "leitweg_id",
     "po_number",
     "auto_mail",
+    "pdf_beside_xml",
     "time_zone",
 )
 FALLBACK: dict[str, Any] = {
@@ -36,6 +37,7 @@ FALLBACK: dict[str, Any] = {
     "leitweg_id": "",
     "po_number": "",
     "auto_mail": True,
+    "pdf_beside_xml": False,
 }
 OF_THE_ISSUER = ("language", "currency", "payment_days", "document_format", "time_zone")
 
@@ -66,6 +68,7 @@ class Settings:
     leitweg_id: str
     po_number: str
     auto_mail: bool
+    pdf_beside_xml: bool
     time_zone: str
 
 

@@ -333,14 +333,21 @@ class MessageAdmin(AccountScoped, RecordAdmin):
     search_accounts = ("tenant",)
     fieldsets = [
         (None, {"fields": [("progress", "attempts", "next_at", "sent_at"), "reason", ("bounced_at", "bounce")]}),
-        (_("Message"), {"fields": ["tenant", ("sender", "recipient"), "subject", "body", ("file_name", "message_id")]}),
+        (
+            _("Message"),
+            {"fields": ["tenant", ("sender", "recipient"), "subject", "body", ("file_name", "further", "message_id")]},
+        ),
     ]
-    readonly_fields = ["progress"]
+    readonly_fields = ["progress", "further"]
     actions = ["send_again", "withdraw"]
 
     @display(description=_("state"), ordering="state")
     def progress(self, message: Message) -> SafeString:
         return figures.badge(_("came back"), "danger") if message.bounced_at else intent_badge(message)
+
+    @display(description=_("further attachments"))
+    def further(self, message: Message) -> str:
+        return ", ".join(message.attachments.values_list("file_name", flat=True)) or "–"
 
     @display(description=_("reason"))
     def trouble(self, message: Message) -> str:

@@ -5,7 +5,7 @@ from tenants.models.file import File
 from tenants.models.imports import ImportBatch, ImportRow
 from tenants.models.intent import Intent
 from tenants.models.issuer import Issuer
-from tenants.models.message import Message
+from tenants.models.message import Message, MessageAttachment
 from tenants.models.people import Contact
 from tenants.models.sign_in import Lockout, SecondFactor, SignInLink
 from tenants.models.tenant import LockedTree, Tenant
@@ -26,6 +26,7 @@ __all__ = [
     "LockedTree",
     "Lockout",
     "Message",
+    "MessageAttachment",
     "NotificationPreference",
     "SecondFactor",
     "SignInLink",

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.models.file import File
 from tenants.models.intent import Intent, IntentQuerySet, in_tray
 from tenants.models.tenant import Tenant
-from tenants.models.visibility import Visibility
+from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class Message(Intent):
@@ -47,3 +47,35 @@ class Message(Intent):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class MessageAttachment(models.Model):
+    """A file that goes with a message beside the one it is about, such as a PDF for reading beside an XML invoice."""
+
+    message = models.ForeignKey(Message, models.PROTECT, related_name="attachments", verbose_name=_("message"))
+    position = models.PositiveSmallIntegerField(_("position"))
+    file = models.ForeignKey(File, models.PROTECT, verbose_name=_("file"))
+    file_name = models.CharField(_("name of the attachment"), max_length=100)
+
+    visibility = Visibility(through=("message",))
+    objects = VisibleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("further attachment")
+        verbose_name_plural = _("further attachments")
+        ordering = ["message_id", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["message", "position"],
+                name="attachment_once_per_message_and_position",
+                violation_error_message=_("The message has another attachment at this position."),
+            ),
+            models.UniqueConstraint(
+                fields=["message", "file_name"],
+                name="attachment_name_once_per_message",
+                violation_error_message=_("The message has another attachment of this name."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name

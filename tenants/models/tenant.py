@@ -149,6 +149,12 @@ class Tenant(LockedTree, MPTTModel):
     collection = models.CharField(_("collection"), max_length=20, choices=Collection, blank=True)
     payment_days = models.PositiveSmallIntegerField(_("days to pay"), null=True, blank=True)
     auto_mail = models.BooleanField(_("send invoices by e-mail"), null=True, blank=True)
+    pdf_beside_xml = models.BooleanField(
+        _("PDF for reading beside the XML"),
+        null=True,
+        blank=True,
+        help_text=_("Whether the e-mail with an XRechnung carries a PDF, too."),
+    )
     time_zone = models.CharField(_("time zone"), max_length=50, blank=True)
     consolidation = models.CharField(
         _("invoices joined"), max_length=20, choices=Consolidation, blank=True, default="", db_default=""

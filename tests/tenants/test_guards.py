@@ -15,14 +15,17 @@ from billing.models import ChangeRequest, Subscription
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
 from invoicing.models import OpenItem, RefundRequest
+from tenants import messages
 from tenants.models import (
     Access,
     Approval,
     Contact,
+    File,
     ImportBatch,
     ImportRow,
     Issuer,
     Lockout,
+    Message,
     NotificationPreference,
     SecondFactor,
     SignInLink,
@@ -57,6 +60,8 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         ask_for_approval()
         RefundRequest.objects.create(open_item=OpenItem.objects.earliest("pk"), wanted_on="2026-03-01", reason="Umzug")
         tell_by_webhook()
+        message = Message.objects.earliest("pk")
+        messages.enclose([(message, File.objects.earliest("pk"), "Rechnung.pdf")])
         contract = Subscription.objects.get(reference="V-ALONE")
         change_prices(contract)
         ChangeRequest.objects.create(subscription=contract, kind="cancellation")
@@ -118,6 +123,14 @@ TRIES = [
     ("tenants_webhookattempt_append_only", "update tenants_webhookattempt set status = 200", FROZEN),
     ("tenants_webhookattempt_append_only", "delete from tenants_webhookattempt", FROZEN),
     ("tenants_webhookattempt_no_truncate", "truncate tenants_webhookattempt", NO_RIGHT),
+    ("tenants_messageattachment_append_only", "update tenants_messageattachment set file_name = 'x'", FROZEN),
+    ("tenants_messageattachment_append_only", "delete from tenants_messageattachment", FROZEN),
+    ("tenants_messageattachment_no_truncate", "truncate tenants_messageattachment", NO_RIGHT),
+    (
+        "attachment_once_per_message_and_position",
+        copy_of("tenants_messageattachment", "true", file_name="'another'"),
+    ),
+    ("attachment_name_once_per_message", copy_of("tenants_messageattachment", "true", position="2")),
     ("webhook_endpoint_once", copy_of("tenants_webhookendpoint", "true")),
     ("webhook_endpoint_wants_something", "update tenants_webhookendpoint set events = '{}'"),
     ("webhook_endpoint_address_is_one", "update tenants_webhookendpoint set url = 'https://user@shop.example.com/'"),
