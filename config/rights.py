@@ -30,6 +30,8 @@ APPROVER = """
     invoicing.release_invoice invoicing.issue_invoice invoicing.discard_invoice invoicing.change_ledgeraccount
     invoicing.add_taxrule invoicing.change_taxrule invoicing.add_taxrate invoicing.change_taxrate
     invoicing.add_exchangerate invoicing.change_exchangerate invoicing.import_exchangerate
+    invoicing.add_letterhead invoicing.change_letterhead
+    invoicing.add_lettertext invoicing.change_lettertext invoicing.delete_lettertext
     invoicing.cancel_invoice invoicing.credit_invoice invoicing.offset_openitem tenants.decide_approval
     payments.add_dispute payments.resolve_dispute
     payments.add_dunningpolicy payments.change_dunningpolicy

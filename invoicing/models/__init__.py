@@ -3,6 +3,7 @@ from invoicing.models.bill_run import BillRun, Outcome
 from invoicing.models.calendar_feed import CalendarFeed
 from invoicing.models.invoice import Delivery, DocumentFile, Invoice, Line, Section, SectionCopy, VatShare
 from invoicing.models.ledger import JournalEntry, LedgerAccount, OpenItem, Posting, RefundRequest
+from invoicing.models.letterhead import Letterhead, LetterText
 from invoicing.models.number_range import NumberRange
 from invoicing.models.statement import CollectiveStatement, StatementDelivery, StatementEntry
 from invoicing.models.tax import BookVat, ExchangeRate, TaxRate, TaxRule
@@ -21,6 +22,8 @@ __all__ = [
     "Invoice",
     "JournalEntry",
     "LedgerAccount",
+    "LetterText",
+    "Letterhead",
     "Line",
     "NumberRange",
     "OpenItem",

@@ -85,6 +85,15 @@ CREDIT = CREDIT_NOTE + copy_of("invoicing_line", f"invoice_id = {OTHER}", **GIVE
 RULE = "(select min(id) from invoicing_taxrule where vat_case = 'S')"
 PARTS = ("invoicing_line", "invoicing_section", "invoicing_vatshare")
 
+LETTERHEAD = (
+    "insert into invoicing_letterhead (issuer_id, colour, foot_1, foot_2, foot_3, foot_4)"
+    f" values ({AN_ISSUER}, '#1b4965', '', '', '', '');"
+)
+LETTER_TEXT = (
+    "insert into invoicing_lettertext (issuer_id, kind, language, opening, closing, mail_subject, mail_body)"
+    f" values ({AN_ISSUER}, 'invoice', 'de', '', '', '', '');"
+)
+
 
 def taken_over(**changed: str) -> str:
     item = f"(select min(id) from invoicing_openitem where {OF_ISSUED})"
@@ -121,6 +130,9 @@ TRIES = [
     ("invoicing_allowance_no_truncate", "truncate invoicing_allowance", NO_RIGHT),
     ("invoicing_allowance_not_added", copy_of("invoicing_allowance", "true", invoice_id=ISSUED), FROZEN),
     ("charge_final", f"delete from billing_charge where id = {CHARGE}", FROZEN),
+    # how letters look
+    ("letterhead_colour_is_a_code", LETTERHEAD.replace("#1b4965", "red")),
+    ("letter_text_once", 2 * LETTER_TEXT),
     # what is booked and what was sent
     *(
         (f"invoicing_{table}_append_only", f"update invoicing_{table} set {change}", FROZEN)
