@@ -22,6 +22,9 @@ from django.utils.translation import gettext as _
 TIMEOUT: Final = 10.0  # seconds of silence
 WHOLE_TIME: Final = 30.0  # seconds from connecting to the end of the answer
 READ: Final = 1_000  # bytes of an answer that are looked at
+# IPv6 that stands for IPv4: by NAT64 anywhere, and in notations that name no host of the internet.
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+INNER: Final = tuple(ipaddress.IPv6Network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10"))
 
 
 class Unreachable(Exception):
@@ -50,12 +53,15 @@ def post(
 
     Unless ``to_anyone``, only by https, and only to public addresses.
     """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    except (ValueError, http.client.HTTPException) as error:
+        raise Unreachable(_("The address cannot be read: %s") % error) from error
     if parts.scheme != "https" and not to_anyone:
         raise Unreachable(_("The address must begin with https://."))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     try:
         connection.sock = _connected(host, port, to_anyone)
         with _within(whole_time, connection) as is_late:
@@ -89,7 +95,11 @@ def _connected(host: str, port: int, to_anyone: bool) -> socket.socket:
 def is_public(address: str) -> bool:
     """Whether anyone on the internet can reach the address; none that stands for an inner one in another notation."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    inner: ipaddress.IPv4Address | None = None
+    if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in net for net in INNER):
+            return False
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip.ipv4_mapped or ip.sixtofour
     return ip.is_global and not ip.is_multicast and (inner is None or inner.is_global)
 
 

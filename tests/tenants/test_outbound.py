@@ -90,6 +90,13 @@ def test_no_address_without_tls():
         outbound.post("http://example.com/", b"", {}, to_anyone=False)
 
 
+@pytest.mark.parametrize("url", ["https://example.com:99999/", "https://example.com:1 2/", "https://[::1/"])
+def test_an_address_that_cannot_be_read(url):
+    """A form takes some of them; whoever calls is told as of any other trouble."""
+    with pytest.raises(outbound.Unreachable, match="cannot be read"):
+        outbound.post(url, b"", {}, to_anyone=True)
+
+
 @pytest.mark.parametrize(
     ("address", "public"),
     [
@@ -106,6 +113,12 @@ def test_no_address_without_tls():
         ("fd00::1", False),
         ("::ffff:10.0.0.1", False),
         ("2002:0a00:0001::", False),
+        ("64:ff9b::93.184.216.34", True),
+        ("64:ff9b::169.254.169.254", False),
+        ("64:ff9b:1::10.0.0.1", False),
+        ("::ffff:0:10.0.0.1", False),
+        ("::10.0.0.1", False),
+        ("fec0::1", False),
     ],
 )
 def test_which_addresses_are_public(address, public):

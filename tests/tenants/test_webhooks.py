@@ -174,8 +174,9 @@ def test_who_is_gone_is_told_no_more(server):
     assert (noted.channel, noted.reason) == ("webhook", "The endpoint answered that it is gone (410).")
 
 
-def test_one_endpoint_that_does_not_answer_holds_up_no_other(server):
-    broken, _secret = make_endpoint("http://127.0.0.1:9/")
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://127.0.0.1:99999/"])
+def test_one_endpoint_that_does_not_answer_holds_up_no_other(server, url):
+    broken, _secret = make_endpoint(url)
     working, _secret = make_endpoint(server.url)
     for n in range(3):
         tell(broken, f"invoice.issued:{n}")
