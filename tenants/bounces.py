@@ -9,8 +9,8 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from email import message_from_bytes, policy
-from email.message import EmailMessage, Message
+from email import message_from_bytes
+from email.message import Message
 from typing import Final
 
 from tenants.models import Message as Mail
@@ -29,18 +29,14 @@ class Report:
 
 
 def read(raw: bytes) -> Report | None:
-    """What a report says of a message that failed for good; ``None`` for any other mail, and for one merely delayed."""
-    mail = message_from_bytes(raw, policy=policy.default)
-    if mail.get_content_type() != "multipart/report":
+    """What a report says of a message that failed for good; ``None`` for any other mail, and for one merely delayed.
+
+    Anybody can send us one, so headers are taken as they stand: the parsers of newer policies fail at broken ones.
+    """
+    try:
+        return _read(message_from_bytes(raw))
+    except RecursionError:  # parts within parts, deeper than any report
         return None
-    message_id, reason = "", ""
-    for part in mail.walk():
-        match part.get_content_type():
-            case "message/delivery-status":
-                reason = reason or next(_failures(part), "")
-            case "message/rfc822" | "text/rfc822-headers":
-                message_id = message_id or _message_id(part)
-    return Report(message_id, reason) if message_id and reason else None
 
 
 def take(raws: Iterable[bytes], *, now: datetime) -> int:
@@ -61,6 +57,19 @@ def take(raws: Iterable[bytes], *, now: datetime) -> int:
     return taken
 
 
+def _read(mail: Message) -> Report | None:
+    if mail.get_content_type() != "multipart/report":
+        return None
+    message_id, reason = "", ""
+    for part in mail.walk():
+        match part.get_content_type():
+            case "message/delivery-status":
+                reason = reason or next(_failures(part), "")
+            case "message/rfc822" | "text/rfc822-headers":
+                message_id = message_id or _message_id(part)
+    return Report(message_id, reason) if message_id and reason else None
+
+
 def _failures(part: Message) -> Iterator[str]:
     """Of each recipient whom the message did not reach: its status, and what the other server said."""
     blocks = part.get_payload()
@@ -73,11 +82,12 @@ def _failures(part: Message) -> Iterator[str]:
 def _message_id(part: Message) -> str:
     """The Message-ID of the mail that is sent back, whole or by its headers alone."""
     inner = part.get_payload()
-    if isinstance(inner, list) and inner and isinstance(inner[0], Message):
-        return str(inner[0].get("Message-ID", "")).strip()
-    text = part.get_content() if isinstance(part, EmailMessage) else inner
-    headers = message_from_bytes(text if isinstance(text, bytes) else str(text).encode())
-    return str(headers.get("Message-ID", "")).strip()
+    if isinstance(inner, list):
+        headers = inner[0] if inner and isinstance(inner[0], Message) else Message()
+    else:
+        text = part.get_payload(decode=True)
+        headers = message_from_bytes(text if isinstance(text, bytes) else b"")
+    return _line(str(headers.get("Message-ID", "")))
 
 
 def _line(text: str) -> str:

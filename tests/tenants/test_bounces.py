@@ -81,6 +81,27 @@ def test_what_is_no_report_of_a_failure(raw):
     assert bounces.read(raw) is None
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        report("<["),
+        report("<"),
+        report("<abc@"),
+        report("<a\0bc@example.com>"),
+        report("=?foo?b?!!!?="),
+        report("<a@b>", kind="text/rfc822-headers; charset=none-such"),
+        report("<a@b>", kind="text/rfc822-headers; charset=hex"),
+        b"Content-Type: multipart/report; *0=a;\r\n\r\n--a\r\n",
+        b"".join(b"Content-Type: multipart/report; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000)),
+        b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 2000,
+    ],
+)
+@pytest.mark.django_db
+def test_a_broken_mail_holds_up_no_other(raw):
+    message = make_message()
+    assert bounces.take([raw, report(message.message_id)], now=NOW) == 1
+
+
 @pytest.mark.django_db
 def test_the_message_is_noted_once():
     message = make_message()
