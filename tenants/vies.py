@@ -111,16 +111,17 @@ def _asked(question: Question) -> dict[str, str]:
 def _told(heard: outbound.Answer) -> dict[str, Any]:
     try:
         told = json.loads(heard.text)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested beyond reason
         told = None
     return told if isinstance(told, dict) else {}
 
 
 def _codes(told: dict[str, Any]) -> set[str]:
     """The codes of what went wrong, in either form in which VIES puts them."""
+    wrappers = told.get("errorWrappers")
     codes = {
         wrapper["error"]
-        for wrapper in told.get("errorWrappers") or ()
+        for wrapper in (wrappers if isinstance(wrappers, list) else ())
         if isinstance(wrapper, dict) and isinstance(wrapper.get("error"), str)
     }
     if isinstance(error := told.get("userError"), str) and error not in ("VALID", "INVALID", ""):
@@ -131,16 +132,17 @@ def _codes(told: dict[str, Any]) -> set[str]:
 def _answer(told: dict[str, Any], raw: str) -> Answer:
     def text(name: str) -> str:
         value = told.get(name)
-        return "" if not isinstance(value, str) or value.strip() in HIDDEN else " ".join(value.split())
+        line = " ".join("".join(c if c.isprintable() else " " for c in value).split()) if isinstance(value, str) else ""
+        return "" if line in HIDDEN else line
 
-    places = [MATCHES.get(told.get(f"trader{part}Match", "")) for part in ("Street", "PostalCode", "City")]
+    places = [MATCHES.get(text(f"trader{part}Match")) for part in ("Street", "PostalCode", "City")]
     asked = [place for place in places if place is not None]
     return Answer(
         is_valid=told["valid"],
         consultation_number=text("requestIdentifier")[:50],
         name=text("name") or text("traderName"),
         address=text("address"),
-        name_matches=MATCHES.get(told.get("traderNameMatch", "")),
+        name_matches=MATCHES.get(text("traderNameMatch")),
         address_matches=all(asked) if asked else None,
         raw=raw,
     )

@@ -110,6 +110,7 @@ def test_an_id_that_is_not_valid_counts_as_none(vies: Register, issuer):
         pytest.param("nonsense", "", "VIES gives no answer: status 200", id="a page instead of JSON"),
         pytest.param("nonsense", '{"valid": "yes"}', "VIES gives no answer: status 200", id="JSON of another form"),
         pytest.param("nonsense", "[true]", "VIES gives no answer: status 200", id="JSON, but no object"),
+        pytest.param("nonsense", "[" * 10_000, "VIES gives no answer: status 200", id="nested beyond reason"),
         pytest.param("cut", "", "VIES gives no answer: status 200", id="cut connection"),
         pytest.param("hang", "", "VIES cannot be reached: ", id="no answer in time"),
     ],
@@ -129,6 +130,16 @@ def test_no_answer_is_not_an_answer(vies: Register, issuer, mode, argument, reas
     assert answer(NOW + timedelta(minutes=1)) == Asked()  # nobody asks again at once
     assert answer(NOW + timedelta(hours=1)) == Asked(1, 0)  # the late answer counts
     assert VatCheck.objects.get().checked_at == NOW + timedelta(hours=1)
+
+
+def test_an_answer_with_figures_of_another_form_is_kept(vies: Register, issuer):
+    odd = '"errorWrappers": 5, "traderNameMatch": [], "traderCityMatch": {}, "name": "Caf\\u0000 \\ud800Wien"'
+    vies.does("nonsense", f'{{"valid": true, "requestIdentifier": "A\\u0000", {odd}}}')
+    ask(issuer, make_austrian())
+    assert answer() == Asked(1, 0)
+    check = VatCheck.objects.get()
+    assert (check.is_valid, check.answer, check.consultation_number) == (True, "Caf Wien", "A")
+    assert (check.name_matches, check.address_matches) == (None, None)
 
 
 def test_one_register_that_is_away_holds_up_no_other(vies: Register, issuer):
