@@ -160,6 +160,8 @@ def explained(trace: Mapping[str, Any], names: Mapping[str, str] | None = None) 
 
 
 def _parts(price: Mapping[str, Any], units: Decimal, slices: Sequence[Sequence[str]] | None) -> Iterator[Part]:
+    if price["model"] == Model.COMMITMENT:  # nothing by itself
+        return
     package_size = Decimal(price["package_size"]) if "package_size" in price else None
     _, unit_price, flat_amount = map(Decimal, price["tiers"][0])
     if price["model"] in (Model.FLAT, Model.STAIRSTEP):

@@ -208,7 +208,7 @@ prices = integers(0, 10**9).map(lambda units: D(units).scaleb(-6))
 def any_terms(draw):
     model = draw(sampled_from([m for m in Model if m is not Model.PERCENTAGE]))
     bounds = draw(lists(integers(1, 50).map(lambda n: n * 100), unique=True, max_size=3).map(sorted))
-    if model in (Model.FLAT, Model.PER_UNIT):
+    if model in (Model.FLAT, Model.PER_UNIT, Model.COMMITMENT):
         bounds = []
     rows = [f"{bound}: {draw(prices)} + {draw(figures)}" for bound in [*bounds, "open"]]
     minimum, cap = draw(one_of(none(), tuples(figures, figures).map(sorted))) or (None, None)
