@@ -209,10 +209,10 @@ def _use(user: Any, code: str, now: datetime, *, is_confirmed: bool) -> None:
     factor = SecondFactor.objects.select_for_update().filter(user=user).first()
     if factor is None or (factor.confirmed_at is not None) != is_confirmed:
         raise WrongCode(_("There is no second factor to check."))
-    current, digits = int(now.timestamp()) // STEP, "".join(code.split())
+    current, digits = int(now.timestamp()) // STEP, "".join(code.split()).encode()
     totp = pyotp.TOTP(_opened(factor), interval=STEP)
     for step in (current, current - 1, current + 1):  # a clock may be a little off
-        if step > factor.last_step and secrets.compare_digest(totp.generate_otp(step), digits):
+        if step > factor.last_step and secrets.compare_digest(totp.generate_otp(step).encode(), digits):
             factor.last_step = step
             factor.confirmed_at = factor.confirmed_at or now
             factor.save()

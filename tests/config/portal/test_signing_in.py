@@ -157,6 +157,14 @@ def test_codes_are_not_guessed(people, clock):
         sign_in.check_code(user, "000000", now=datetime.now(UTC))
 
 
+@pytest.mark.parametrize("who", FORMS)
+@pytest.mark.parametrize("code", ["\uff11\uff12\uff13\uff14\uff15\uff16", "12345é"])
+def test_what_cannot_be_a_code_is_told_as_any_wrong_one(people, who, code, clock):
+    """An error of ours instead would tell that the password was right."""
+    set_up(people[who])
+    assert enter(browser(), FORMS[who], people[who].username, code=code) == 200
+
+
 def test_a_link_takes_the_code_too(people, monkeypatch, clock):
     user = people["customer"]
     secret = set_up(user)
