@@ -10,7 +10,7 @@ import gc
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -40,6 +40,14 @@ AHEAD = timedelta(days=366)
 
 class RunInProgress(OperatorError):
     """Another run of the issuer is being worked on."""
+
+
+class HeldElsewhere(Exception):
+    """Payers of documents that a chunk corrects, beside its own, are worked on by others just now."""
+
+    def __init__(self, payers: set[int]) -> None:
+        super().__init__(payers)
+        self.payers = payers
 
 
 class ImplausibleDay(OperatorError):
@@ -200,11 +208,14 @@ def collector_resting() -> Iterator[None]:
 
 @collector_resting()
 @transaction.atomic
-def step(run: BillRun) -> int:
+def step(run: BillRun, also: Collection[int] = ()) -> int:
     """One chunk. Returns how many payers it settled; 0 when none is free.
 
     A payer whom somebody else is working on, say a dunning run or a person, stays pending and holds up no other.
+    ``also``: further payers to wait for and hold. Raises ``HeldElsewhere`` naming such payers if it must have them.
     """
+    if also:
+        lock_payers(sorted(also))
     claimed = list(run.outcomes.pending().claim(run.chunk_size).values_list("payer_id", flat=True))
     payers = lock_free_payers(claimed) if claimed else []
     if payers:
@@ -213,8 +224,13 @@ def step(run: BillRun) -> int:
 
 
 @transaction.atomic
-def wait_for_others(run: BillRun) -> int:
-    """Wait for the process that holds the first pending payer; if it did not settle it, do so."""
+def wait_for_others(run: BillRun, also: Collection[int] = ()) -> int:
+    """Wait for the process that holds the first pending payer; if it did not settle it, do so.
+
+    ``also``: as ``step``.
+    """
+    if also:
+        lock_payers(sorted(also))
     payers = list(
         run.outcomes.pending()
         .select_for_update(of=("self",), no_key=True)
@@ -227,17 +243,25 @@ def wait_for_others(run: BillRun) -> int:
     return 1 if run.outcomes.pending().exists() else 0
 
 
-def _tried(work: Callable[[BillRun], int], run: BillRun) -> int:
-    """Run ``work`` again, three times in all, if the database broke it off for a reason of the moment."""
-    for attempt in range(1, TRIES + 1):
+def _tried(work: Callable[[BillRun, Collection[int]], int], run: BillRun) -> int:
+    """Run ``work`` again, three times in all, if the database broke it off for a reason of the moment.
+
+    Payers of documents that it corrects, whom others hold, it begins with the next time: one that waits for them while
+    it holds its own could wait for ever.
+    """
+    attempt = 1
+    also: set[int] = set()
+    while True:
         try:
-            return work(run)
+            return work(run, also)
+        except HeldElsewhere as held:
+            also |= held.payers
         except OperationalError as error:
             if attempt == TRIES or not _is_of_the_moment(error):
                 raise
             logger.warning("chunk broken off, tried again", extra={"run": run.pk, "attempt": attempt})
             time.sleep(random.uniform(0.05, 0.2) * attempt)
-    raise AssertionError("unreachable")
+            attempt += 1
 
 
 def _is_of_the_moment(error: BaseException) -> bool:
@@ -249,7 +273,7 @@ def settle(run: BillRun, payers: Sequence[int]) -> None:
     """Bill ``payers`` all or none; if that fails, each half for itself, down to the one that cannot be billed."""
     try:
         _billed(run, payers)
-    except OperationalError:
+    except (OperationalError, HeldElsewhere):
         raise
     except Exception as error:
         if len(payers) > 1:
@@ -287,10 +311,12 @@ def _is_charged_meanwhile(error: IntegrityError) -> bool:
 def bill_chunk(run: BillRun, payers: Sequence[int]) -> None:
     """Charge, draft and, where the run issues by itself, issue; then write the outcomes.
 
-    E-invoices are left as drafts: who judges them issues those that pass (``invoicing.judging``).
+    E-invoices are left as drafts: who judges them issues those that pass (``invoicing.judging``). What is given back of
+    a document that another pays is its payer's, who is held, too.
     """
     lock_payers(payers)
     proposal = charging.propose(run.issuer_id, payers, through=run.through)
+    _hold_others(drafting.payers_of_corrected(proposal) - set(payers))
     drafts = drafting.propose(run.issuer, proposal, issue_on=run.issue_on)
     charging.write(proposal)
     drafting.write(
@@ -309,15 +335,21 @@ def bill_chunk(run: BillRun, payers: Sequence[int]) -> None:
     _write_outcomes(run, payers, drafts, proposal.left_out)
 
 
+def _hold_others(payers: set[int]) -> None:
+    """Hold payers beside those of the chunk, without waiting for them. Raises ``HeldElsewhere``."""
+    if payers and len(lock_free_payers(sorted(payers))) < len(payers):
+        raise HeldElsewhere(payers)
+
+
 def _write_outcomes(
     run: BillRun, payers: Sequence[int], drafts: Sequence[drafting.Draft], left_out: dict[int, list[str]]
 ) -> None:
     documents = dict.fromkeys(payers, 0)
     lines = dict.fromkeys(payers, 0)
     for draft in drafts:
-        documents[draft.payer.id] += not draft.is_nothing
-        lines[draft.payer.id] += len(draft.lines)
-    undecided = {draft.payer.id for draft in drafts if not run.issues_by_itself or draft.waits}
+        documents[draft.billed_payer] += not draft.is_nothing
+        lines[draft.billed_payer] += len(draft.lines)
+    undecided = {draft.billed_payer for draft in drafts if not run.issues_by_itself or draft.waits}
     with translation.override(run.issuer.language):
         reasons = {
             payer: str(_("Not active, left out: %(accounts)s") % {"accounts": ", ".join(references)})

@@ -73,21 +73,27 @@ def _invoices(found: Sequence[Subscription], on: date, through: date) -> Iterato
     issuers = Issuer.objects.in_bulk(by_issuer)
     for issuer, keys in sorted(by_issuer.items()):
         charges = charging.propose_contracts(keys, through=through).charges
-        facts = parties.read_accounts(grouping.accounts_of(charge.position.contract for charge in charges))
+        corrected = [key for charge in charges if (key := charge.due.corrects or charge.due.reverses)]
+        originals, _undecided = grouping.read_originals(corrected) if corrected else ({}, [])
+        named = grouping.accounts_of(charge.position.contract for charge in charges)
+        named |= {account for original in originals.values() for account in (original.recipient, original.payer)}
+        facts = parties.read_accounts(named)
         grouped: dict[tuple[date, grouping.Key], list[Proposed]] = defaultdict(list)
         for charge in charges:
             key = grouping.key_of(charge.position.contract, facts, issuers[issuer])
+            if original := originals.get(charge.due.corrects or charge.due.reverses or 0):
+                key = grouping.key_of_correction(key, original, facts, issuers[issuer])
             grouped[_falls_on(charge, on), key].append(charge)
         for (day, key), of_day in grouped.items():
             if day > through:
                 continue
-            named = dict.fromkeys(charge.position.contract.reference for charge in of_day)
+            contracts = dict.fromkeys(charge.position.contract.reference for charge in of_day)
             accounts = dict.fromkeys(facts.accounts[charge.position.contract.tenant].reference for charge in of_day)
             yield Coming(
                 day=day,
                 kind=Kind.INVOICE,
                 recipient=facts.accounts[key.recipient].reference,
-                contracts=tuple(named),
+                contracts=tuple(contracts),
                 accounts=tuple(accounts),
                 payer=facts.accounts[key.payer].reference,
                 net=sum((charge.due.net for charge in of_day), Decimal(0)),

@@ -97,6 +97,12 @@ class Draft:
     waits_for: str = ""
     content_hash: str = ""
     key: int = 0
+    billed_with: int | None = None  # the payer in whose turn it arose, where that is not its own
+
+    @property
+    def billed_payer(self) -> int:
+        """The payer whose outcome in the run tells of it."""
+        return self.billed_with or self.payer.id
 
     @property
     def booked_shares(self) -> tuple[Share, ...]:
@@ -127,7 +133,7 @@ class Facts(Accounts):
 
     products: dict[int, tuple[str, str, str, str, str]] = field(default_factory=dict)
     discounts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    originals: dict[int, dict[str, str]] = field(default_factory=dict)
+    originals: dict[int, grouping.Original] = field(default_factory=dict)  # by the charge that is given back
     exchange_rates: dict[str, book_vat.Rate] = field(default_factory=dict)
     document_discounts: allowances.Discounts = field(default_factory=allowances.Discounts)
 
@@ -160,6 +166,9 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
         if key is None:
             key = keys[contract.key] = grouping.key_of(contract, facts, issuer)
         recipient, tax_category = facts.accounts[key.recipient], facts.products[whole.position.product][3]
+        corrected = whole.due.corrects or whole.due.reverses
+        if corrected:
+            key = grouping.key_of_correction(key, facts.originals[corrected], facts, issuer)
         for charge in taxes.parts(recipient, facts, tax_category, whole):
             charges.append(charge)
             treatment = taxes.treatment(recipient, facts, tax_category, charge.due.period.last_day)
@@ -181,6 +190,15 @@ def refuse_beyond_bounds(issuer: Issuer, proposal: Proposal, drafts: Sequence[Dr
                     "%(payer)s: a document of %(gross)s %(currency)s is above the largest that %(issuer)s allows"
                     " (%(bound)s)."
                 )
+def payers_of_corrected(proposal: Proposal) -> set[int]:
+    """Who pays the documents of which ``proposal`` gives something back; a query only where it does."""
+    corrected = [key for charge in proposal.charges if (key := charge.due.corrects or charge.due.reverses)]
+    if not corrected:
+        return set()
+    originals, _undecided = grouping.read_originals(corrected)
+    return {original.payer for original in originals.values()}
+
+
                 % {
                     "payer": draft.payer.reference,
                     "gross": f"{draft.totals.gross:f}",
@@ -255,6 +273,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                 draft.collection,
                 draft.po_number,
                 case,
+                draft.billed_with,
                 total.net,
                 total.vat,
                 total.gross,
@@ -311,6 +330,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
             "collection",
             "po_number",
             "vat_case",
+            "billed_with_id",
             "net",
             "vat",
             "gross",
@@ -452,6 +472,7 @@ def _covered(line: DraftLine, case: vat.Case) -> allowances.Covered:
     return allowances.Covered(contract, case, line.rate, due.net, due.corrects or due.reverses)
 
 
+        billed_with=key.billed_with or None,
 def _printed_order(facts: Facts) -> Callable[[Proposed], tuple[Any, ...]]:
     def order(charge: Proposed) -> tuple[Any, ...]:
         account = facts.accounts[charge.position.contract.tenant]
@@ -500,7 +521,8 @@ def _details(
     if named:
         details["discounts"] = {step[3]: facts.discounts[step[3]][language != "de"] for step in named}
     if corrected:
-        details["corrects"] = facts.originals[corrected]
+        original = facts.originals[corrected]
+        details["corrects"] = {"number": original.number, "issued_on": original.issued_on}
     text = content.canonical_json(details)
     if not (named or corrected):
         known[item] = text
@@ -586,28 +608,27 @@ def _content_hash(draft: Draft) -> str:
 
 
 def _facts_for(charges: Sequence[Proposed]) -> Facts:
-    known = parties.read_accounts(grouping.accounts_of(charge.position.contract for charge in charges))
-    facts = Facts(known.accounts, known.vat_checks)
-    facts.products = _read_products({charge.position.product for charge in charges})
-    named = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}
-    if named:
-        facts.discounts = _read_discounts(named)
     corrected = {key: charge for charge in charges if (key := charge.due.corrects or charge.due.reverses)}
     if corrected:
-        facts.originals, undecided = _read_originals(list(corrected))
-        for key in undecided:
-            raise StandsOnADraft(
-                _("Contract %(contract)s: what is to be taken back stands on a draft of %(day)s; issue or discard it.")
-                % {
-                    "contract": corrected[key].position.contract.reference,
-                    "day": facts.originals[key]["issued_on"],
-                }
-            )
         _refuse_credited_by_hand(charges, list(corrected))
     contracts = {charge.position.contract.key: charge.position.contract for charge in charges}
     payers = {grouping.payer_of(one, facts.accounts[one.tenant]) for one in contracts.values()}
     facts.document_discounts = allowances.read(contracts, payers, corrected)
     return facts
+    originals, undecided = grouping.read_originals(corrected) if corrected else ({}, [])
+    named = grouping.accounts_of(charge.position.contract for charge in charges)
+    named |= {key for original in originals.values() for key in (original.recipient, original.payer)}
+    known = parties.read_accounts(named)
+    facts = Facts(known.accounts, known.vat_checks, originals=originals)
+    facts.products = _read_products({charge.position.product for charge in charges})
+    discounts = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}
+    if discounts:
+        facts.discounts = _read_discounts(discounts)
+    for key in undecided:
+        raise StandsOnADraft(
+            _("Contract %(contract)s: what is to be taken back stands on a draft of %(day)s; issue or discard it.")
+            % {"contract": corrected[key].position.contract.reference, "day": originals[key].issued_on}
+        )
 
 
 def _refuse_credited_by_hand(charges: Sequence[Proposed], corrected: Sequence[int]) -> None:
@@ -654,22 +675,3 @@ def _read_discounts(references: set[str]) -> dict[str, tuple[str, str]]:
             "select reference, name_de, name_en from billing_discount where reference = any(%s)", [list(references)]
         )
         return {row[0]: row[1:] for row in cursor.fetchall()}
-
-
-def _read_originals(charges: list[int]) -> tuple[dict[int, dict[str, str]], list[int]]:
-    """By charge: number and date of the document it stands on; and the charges whose document is still a draft."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            select l.charge_id, i.number, i.issued_on::text, i.state
-              from {LINES} l join {INVOICES} i on i.id = l.invoice_id
-             where l.charge_id = any(%s)
-            """,
-            [charges],
-        )
-        found = cursor.fetchall()
-    decided = (Invoice.State.ISSUED.value, Invoice.State.CLOSED.value)
-    return (
-        {charge: {"number": number or "", "issued_on": issued_on} for charge, number, issued_on, _state in found},
-        [charge for charge, _number, _issued_on, state in found if state not in decided],
-    )

@@ -76,7 +76,7 @@ def issue(invoices: Sequence[int], *, by: Any = None) -> int:
 
     Raises ``Outdated`` naming the recipient whose master data have changed since the draft was made.
     """
-    lock_payers(list(Invoice.objects.filter(pk__in=invoices).values_list("payer_id", flat=True)))
+    lock_payers(Invoice.objects.filter(pk__in=invoices).payers())
     released = list(
         Invoice.objects.filter(pk__in=invoices, state=Invoice.State.RELEASED)
         .select_for_update(of=("self",))
@@ -231,9 +231,9 @@ def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
 def _settle_outcomes(invoices: Iterable[Invoice]) -> None:
     """A payer of whose drafts none is left to decide counts as issued in the run."""
     runs = {invoice.run_id for invoice in invoices if invoice.run_id}
-    payers = {invoice.payer_id for invoice in invoices}
-    undecided = Invoice.objects.drafts().filter(run__in=runs, payer__in=payers).values_list("run_id", "payer_id")
-    left = set(undecided)
+    payers = {invoice.billed_payer for invoice in invoices}
+    undecided = Invoice.objects.drafts().filter(run__in=runs).billed_for(payers)
+    left = {(invoice.run_id, invoice.billed_payer) for invoice in undecided.only("run", "payer", "billed_with")}
     for run in runs:
         Outcome.objects.filter(
             run=run,

@@ -144,7 +144,7 @@ def discard(invoices: QuerySet[Invoice], *, by: Any = None, waits_for: str = "")
     Invoice.objects.filter(pk__in=keys).delete()
     _take_back(charges)
     for run in {draft.run_id for draft in drafts if draft.run_id}:
-        payers = {draft.payer_id for draft in drafts if draft.run_id == run}
+        payers = {draft.billed_payer for draft in drafts if draft.run_id == run}
         if waits_for:
             _park(run, payers, waits_for)
         else:
@@ -216,7 +216,7 @@ def put_on_record(action: str, documents: Iterable[Invoice], *, by: Any, reason:
 
 def _locked(invoices: QuerySet[Invoice], states: Sequence[str]) -> list[Invoice]:
     """The documents, their payers locked before them; all must be in one of ``states``."""
-    lock_payers(list(invoices.order_by().values_list("payer_id", flat=True).distinct()))
+    lock_payers(invoices.payers())  # type: ignore[attr-defined]
     found = list(
         Invoice.objects.filter(pk__in=list(invoices.values_list("pk", flat=True)))
         .select_for_update(of=("self",))
@@ -267,8 +267,8 @@ def _park(run: int, payers: set[int], reason: str) -> None:
 
 def _left_with_nothing(run: int, payers: set[int]) -> set[int]:
     """Those of the payers who have no document in the run."""
-    documents = Invoice.objects.filter(run=run, payer__in=payers).exclude(state=Invoice.State.CLOSED)
-    return payers - set(documents.values_list("payer_id", flat=True))
+    documents = Invoice.objects.filter(run=run).billed_for(payers).exclude(state=Invoice.State.CLOSED)
+    return payers - {document.billed_payer for document in documents.only("payer", "billed_with")}
 
 
 def _open(run: int) -> None:
@@ -289,11 +289,12 @@ def _count_anew(run: int, payers: set[int]) -> None:
             update {table_of(Outcome)} o
                set documents = m.documents, lines = m.lines,
                    state = case m.drafts when 0 then 'issued' else o.state end
-              from (select i.payer_id, count(distinct i.id) filter (where i.state <> 'closed') as documents,
+              from (select coalesce(i.billed_with_id, i.payer_id) as payer_id,
+                           count(distinct i.id) filter (where i.state <> 'closed') as documents,
                            count(distinct i.id) filter (where i.state not in ('closed', 'issued')) as drafts,
                            count(l.id) as lines
                       from {table_of(Invoice)} i join {table_of(Line)} l on l.invoice_id = i.id
-                     where i.run_id = %s and i.payer_id = any(%s) group by i.payer_id) m
+                     where i.run_id = %s and coalesce(i.billed_with_id, i.payer_id) = any(%s) group by 1) m
              where o.run_id = %s and o.payer_id = m.payer_id and o.state = 'proposed'
             """,
             [run, list(payers), run],

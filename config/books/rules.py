@@ -63,6 +63,13 @@ UNCHANGED_SINCE: Final = """
                    and a.at >= i.created_at and jsonb_exists_any(a.before, array['pay_by_id', 'invoice_to_id']))
 """
 
+# What takes something back goes to whom it was invoiced, and to the one who owes it, whoever has the contract by now.
+FOLLOWS_ITS_DOCUMENT: Final = """
+    exists (select from invoicing_line k join invoicing_invoice o on o.id = k.invoice_id
+             where k.charge_id = coalesce(c.corrects_id, c.reverses_id)
+               and (o.recipient_id, o.payer_id) = (i.recipient_id, i.payer_id))
+"""
+
 RULES: Final = (
     # what is charged
     Rule(
@@ -217,7 +224,8 @@ RULES: Final = (
           join tenants_tenant t on t.id = s.tenant_id
           left join invoicing_section n on n.id = l.section_id
          where s.issuer_id <> i.issuer_id or n.invoice_id <> i.id or coalesce(n.tenant_id, i.recipient_id) <> t.id
-            or (coalesce(s.pay_by_id, t.pay_by_id, t.id) <> i.payer_id
+            or not {FOLLOWS_ITS_DOCUMENT}
+               and (coalesce(s.pay_by_id, t.pay_by_id, t.id) <> i.payer_id
                 or coalesce(s.invoice_to_id, t.invoice_to_id, t.id) <> i.recipient_id
                    and not exists (select from tenants_tenant r
                                     where r.id = i.recipient_id and r.tree_id = t.tree_id
@@ -236,6 +244,18 @@ RULES: Final = (
            and not exists (select from invoicing_line k join invoicing_invoice o on o.id = k.invoice_id
                             where k.charge_id = coalesce(c.corrects_id, c.reverses_id)
                               and (o.state = 'closed' or o.number = l.details -> 'corrects' ->> 'number'))
+        """,
+    ),
+    Rule(
+        "corrections",
+        DOCUMENT,
+        _("Line %(position)s takes something back from others than those invoiced and owing: %(number)s."),
+        f"""
+        select {NAMED_DOCUMENT}, l.position, o.number
+          from {LINES}
+          join invoicing_line k on k.charge_id = coalesce(c.corrects_id, c.reverses_id)
+          join invoicing_invoice o on o.id = k.invoice_id
+         where o.state = 'issued' and (o.recipient_id, o.payer_id) <> (i.recipient_id, i.payer_id)
         """,
     ),
     Rule(
@@ -399,9 +419,10 @@ RULES: Final = (
         _("It is %(state)s with %(counted)s documents; there are %(documents)s, %(undecided)s of them to be decided."),
         """
         with made as (
-            select run_id, payer_id, count(*) filter (where state <> 'closed') as documents,
+            select run_id, coalesce(billed_with_id, payer_id) as payer_id,
+                   count(*) filter (where state <> 'closed') as documents,
                    count(*) filter (where state in ('draft', 'held', 'released')) as undecided
-              from invoicing_invoice where run_id is not null group by run_id, payer_id
+              from invoicing_invoice where run_id is not null group by 1, 2
         )
         select run_id as run, t.reference as payer, coalesce(o.state, '–') as state,
                coalesce(o.documents, 0) as counted,
@@ -475,6 +496,22 @@ RULES: Final = (
         having s.total is distinct from sum(e.amount)
             or bool_or((i.payer_id, i.issuer_id, i.currency, i.gross, i.state, i.issued_on)
                        is distinct from (s.payer_id, s.issuer_id, s.currency, e.amount, 'issued', s.issued_on))
+        """,
+    ),
+    Rule(
+        "credits keep their VAT",
+        DOCUMENT,
+        _("Line %(position)s gives back %(case)s %(rate)s %%, but its original was charged %(then)s %(former)s %%."),
+        f"""
+        select distinct {NAMED_DOCUMENT}, l.position, l.vat_case as case, trim_scale(l.vat_rate) as rate,
+               o.vat_case as then, trim_scale(o.vat_rate) as former
+          from {LINES} join invoicing_line o on o.charge_id = coalesce(c.corrects_id, c.reverses_id)
+          left join invoicing_vatshare s
+            on s.invoice_id = l.invoice_id and (s.vat_case, s.vat_rate) = (l.vat_case, l.vat_rate)
+          left join invoicing_vatshare t
+            on t.invoice_id = o.invoice_id and (t.vat_case, t.vat_rate) = (o.vat_case, o.vat_rate)
+         where (l.vat_case, l.vat_rate) <> (o.vat_case, o.vat_rate)
+            or (s.country, s.ledger_role) <> (t.country, t.ledger_role)
         """,
     ),
     Rule(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
@@ -23,6 +25,16 @@ class InvoiceQuerySet(VisibleQuerySet["Invoice"]):
     def drafts(self) -> InvoiceQuerySet:
         """Still to be decided: proposed, held or released."""
         return self.filter(state__in=[Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED])
+
+    def payers(self) -> list[int]:
+        """Keys of those who pay and of those billed with: whoever decides about the documents holds them."""
+        named = self.order_by().values_list("payer_id", "billed_with_id").distinct()
+        return sorted({key for both in named for key in both if key is not None})
+
+    def billed_for(self, payers: Iterable[int]) -> InvoiceQuerySet:
+        """Those of which the outcomes of ``payers`` (tenant keys) in their run tell."""
+        keys = list(payers)
+        return self.filter(Q(billed_with=None, payer__in=keys) | Q(billed_with__in=keys))
 
     def issued(self) -> InvoiceQuerySet:
         return self.filter(state=Invoice.State.ISSUED)

@@ -318,6 +318,10 @@ CASES = {
         ),
         lambda: {("corrections", "document RK-2026-00001"), ("content", "document RK-2026-00001")},
     ),
+    "a correction goes to another than its document": (
+        lambda: f"update invoicing_invoice set recipient_id = {GIVEN} where id = {CREDIT_NOTE}",
+        lambda: {(name, "document RK-2026-00001") for name in ("corrections", "lines", "parties")},
+    ),
     "the buyer has no street, and reverse charge no VAT id": (
         lambda: (
             "update invoicing_invoice set parties = parties #- '{buyer,street}' #- '{buyer,vat_id}'"

@@ -7,13 +7,15 @@ from decimal import Decimal
 from io import BytesIO
 
 import pytest
+from django.db.models import Sum
 from pypdf import PdfReader
 
 from billing import contracts
 from billing.models import Subscription
 from config import books
-from invoicing import calendar, delivery, issuing, pdf, review, section_copies, sections, statements
-from invoicing.models import CollectiveStatement, Delivery, Invoice, Section, SectionCopy, StatementDelivery
+from config.restructuring import moving
+from invoicing import bill_run, calendar, delivery, issuing, pdf, review, section_copies, sections, statements
+from invoicing.models import CollectiveStatement, Delivery, Invoice, OpenItem, Section, SectionCopy, StatementDelivery
 from tenants.copying import new_keys
 from tenants.models import Contact, Issuer, Message, Tenant
 from tenants.responsibility import effective, origins
@@ -240,6 +242,129 @@ def test_d07_switching_the_flag_changes_only_what_is_issued_afterwards(issuer):
         "GROUP",
         "TEAM",
     ]
+
+
+def ended(contract: Subscription, day: date) -> None:
+    Subscription.objects.filter(pk=contract.pk).update(ends_before=day)
+
+
+def corrections() -> list[tuple[str, str, str, Decimal]]:
+    """Number, recipient, payer and net of each document that gives something back."""
+    found = Invoice.objects.filter(kind="credit_note").order_by("number")
+    return list(found.values_list("number", "recipient__reference", "payer__reference", "net"))
+
+
+def test_d18_what_is_given_back_goes_to_whom_it_was_invoiced(issuer):
+    """A branch leaves its group: what the group was invoiced is corrected with the group, the rest is the branch's."""
+    old, new = make_tenant(reference="OLD", po_number="PO-ALT"), make_tenant(reference="NEW", po_number="PO-NEU")
+    team = below(old, "TEAM", invoice_to=old, pay_by=old)
+    price = make_price()
+    leaving = make_contract(issuer, team, price=price, quantity=Decimal(2), reference="V-LEAVING")
+    make_contract(issuer, team, price=price, reference="V-STAYING")
+    bill(issuer, FEBRUARY)
+    original = Invoice.objects.get()
+    moving.move(team, new, follows=True, takes_over=False, on=date(2026, 2, 10))
+    ended(leaving, date(2026, 2, 15))
+
+    run = bill(issuer, MARCH)
+    assert corrections() == [("RK-2026-00001", "OLD", "OLD", Decimal("-100.00"))]
+    correction, invoice = Invoice.objects.get(kind="credit_note"), Invoice.objects.get(number="RE-2026-00002")
+    assert totals(correction) == (Decimal("-100.00"), Decimal("-19.00"), Decimal("-119.00"))
+    assert (correction.billed_with, correction.po_number) == (new, "PO-ALT")
+    assert correction.lines.get().details["corrects"] == {"number": original.number, "issued_on": "2026-02-01"}
+    assert list(correction.sections.values_list("tenant__reference", "net")) == [("TEAM", Decimal("-100.00"))]
+    assert (invoice.recipient, invoice.payer, invoice.billed_with, invoice.po_number) == (new, new, None, "PO-NEU")
+    assert totals(invoice) == (Decimal("100.00"), Decimal("19.00"), Decimal("119.00"))
+    assert list(run.outcomes.values_list("payer__reference", "state", "documents", "lines")) == [
+        ("NEW", "issued", 2, 2)
+    ]
+    assert owed("OLD") == Decimal("238.00")  # 300.00 and VAT, less 100.00 and VAT
+    assert owed("NEW") == Decimal("119.00")
+    assert bill(issuer, MARCH).outcomes.get().state == "nothing_due"
+    assert sound()
+
+
+def owed(reference: str) -> Decimal:
+    rows = OpenItem.objects.filter(payer__reference=reference).annotate(left=Sum("postings__amount"))
+    return sum((row.left for row in rows), Decimal(0))
+
+
+@pytest.mark.parametrize("chunk", [1, 500])
+def test_d18_sections_of_a_consolidated_original_are_corrected_on_one_document(issuer, chunk):
+    """Two of three accounts leave, each to a payer of its own; each one's correction is the group's, by itself.
+
+    That the group is billed in the same chunk, or another one, changes nothing.
+    """
+    group = make_tenant(reference="GROUP")
+    price = make_price()
+    leaving = []
+    for reference, quantity in [("A", 1), ("B", 2), ("C", 3)]:
+        team = below(group, reference, invoice_to=group, pay_by=group, street="Weg 1", postcode="10115")
+        Tenant.objects.filter(pk=team.pk).update(city="Berlin", country="DE")
+        leaving.append(make_contract(issuer, team, price=price, quantity=Decimal(quantity), reference=f"V-{reference}"))
+        make_contract(issuer, team, price=price, quantity=Decimal(4), reference=f"W-{reference}")
+    bill(issuer, FEBRUARY)
+    assert totals(Invoice.objects.get()) == (Decimal("1800.00"), Decimal("342.00"), Decimal("2142.00"))
+    Tenant.objects.filter(reference__in=["A", "B"]).update(invoice_to=None, pay_by=None)
+    for contract in leaving:
+        ended(contract, date(2026, 2, 15))
+    bill(issuer, MARCH, chunk=chunk)
+    assert sides() == [
+        ("A", "A", Decimal("400.00")),
+        ("B", "B", Decimal("400.00")),
+        ("GROUP", "GROUP", Decimal("-100.00")),
+        ("GROUP", "GROUP", Decimal("-50.00")),
+        ("GROUP", "GROUP", Decimal("250.00")),
+        ("GROUP", "GROUP", Decimal("1800.00")),
+    ]
+    assert list(
+        Section.objects.filter(invoice__issued_on=MARCH)
+        .order_by("tenant__reference")
+        .values_list("invoice__net", "tenant__reference", "net")
+    ) == [
+        (Decimal("-50.00"), "A", Decimal("-50.00")),
+        (Decimal("-100.00"), "B", Decimal("-100.00")),
+        (Decimal("250.00"), "C", Decimal("250.00")),
+    ]
+    assert owed("GROUP") == Decimal("2261.00")  # 2142.00 - 59.50 - 119.00 + 297.50
+    assert sound()
+
+
+def test_d18_only_the_recipient_changed(issuer):
+    """The payer stays: the correction is its, made out to the old recipient, and its turn is its own."""
+    group = make_tenant(reference="GROUP")
+    team = below(group, "TEAM", pay_by=group, street="Weg 1", postcode="10115", city="Berlin", country="DE")
+    contract = make_contract(issuer, team)
+    bill(issuer, FEBRUARY)
+    Tenant.objects.filter(pk=team.pk).update(invoice_to=group)
+    ended(contract, date(2026, 2, 15))
+    run = bill(issuer, MARCH)
+    assert corrections() == [("RK-2026-00001", "TEAM", "GROUP", Decimal("-50.00"))]
+    assert Invoice.objects.get(kind="credit_note").billed_with is None
+    assert run.outcomes.get().state == "issued"
+    assert sound()
+
+
+def test_d18_drafts_of_corrections_are_discarded_and_released_with_whom_they_are_billed(issuer):
+    group = make_tenant(reference="GROUP")
+    team = below(
+        group, "TEAM", invoice_to=group, pay_by=group, street="Weg 1", postcode="10115", city="Berlin", country="DE"
+    )
+    contract = make_contract(issuer, team)
+    bill(issuer, FEBRUARY)
+    Tenant.objects.filter(pk=team.pk).update(invoice_to=None, pay_by=None)
+    ended(contract, date(2026, 2, 15))
+    run = bill(issuer, MARCH, issues=False)
+    assert list(run.outcomes.values_list("payer__reference", "state", "documents")) == [("TEAM", "proposed", 1)]
+    assert review.discard(run.invoices.all()) == 1
+    assert list(run.outcomes.values_list("payer__reference", "state", "documents")) == [("TEAM", "pending", 0)]
+    run.refresh_from_db()
+    bill_run.bill(run)
+    assert review.release(run.invoices.all()) == 1
+    assert issuing.issue_released(run) == 1
+    assert run.outcomes.get().state == "issued"
+    assert corrections() == [("RK-2026-00001", "GROUP", "GROUP", Decimal("-50.00"))]
+    assert sound()
 
 
 def test_d07_a_draft_from_before_the_switch_is_computed_again(issuer):
