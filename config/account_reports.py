@@ -29,6 +29,7 @@ from invoicing.einvoice.reading import party_facts
 from invoicing.models import Invoice, JournalEntry
 from invoicing.parties import seller_of
 from invoicing.pdf import account as account_pdf
+from invoicing.pdf.style import style_of
 from invoicing.revenue import By, Revenue, revenue
 from tenants import responsibility
 from tenants.admin import figures
@@ -167,7 +168,7 @@ def statement_pdf(
         closing=one.closing if one else Decimal(0),
         is_of_several=is_of_several,
     )
-    response = HttpResponse(account_pdf.render(facts), content_type="application/pdf")
+    response = HttpResponse(account_pdf.render(facts, style_of(issuer.pk)), content_type="application/pdf")
     response["Content-Disposition"] = f'inline; filename="{tenant.reference}-{through.isoformat()}.pdf"'
     response["Cache-Control"] = "no-store"
     return response

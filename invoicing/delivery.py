@@ -172,10 +172,11 @@ def _write(documents: Sequence[Invoice], to: dict[int, list[str]]) -> int:
     beside = {
         key for key, one in _settings([d for d in documents if is_xml_alone(d.format)]).items() if one.pdf_beside_xml
     }
+    styles = pdf.styles_of(document.issuer_id for document in documents)
     written: list[tuple[Invoice, Message]] = []
     further: list[tuple[Message, File, str]] = []
     for document, facts in zip(documents, pdf.facts_of([document.pk for document in documents]), strict=True):
-        subject, body = pdf.cover_note(facts)
+        subject, body = pdf.cover_note(facts, styles[document.issuer_id])
         for address in to[document.recipient_id]:
             if (document.pk, address.lower()) not in had:
                 message = messages.compose(

@@ -19,6 +19,7 @@ from invoicing.einvoice.facts import PartyFacts
 from invoicing.einvoice.reading import facts_of
 from invoicing.models import Delivery, Invoice, Section, SectionCopy
 from invoicing.pdf import section_copy, troubles
+from invoicing.pdf.style import style_of
 from tenants import files, messages
 from tenants.errors import OperatorError
 from tenants.models import Contact, Message, Tenant
@@ -75,7 +76,9 @@ def print_pending(*, limit: int = 10**9) -> int:
 def render(section: Section) -> bytes:
     """The PDF of a section of a document in any state."""
     (facts,) = facts_of([section.invoice_id])
-    return section_copy.render(facts, facts.sections[section.position - 1], _reader(section.tenant))
+    return section_copy.render(
+        facts, facts.sections[section.position - 1], _reader(section.tenant), style_of(section.invoice.issuer_id)
+    )
 
 
 def _print(copy: SectionCopy) -> None:
@@ -87,7 +90,7 @@ def _print(copy: SectionCopy) -> None:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{invoice.number}-{section.position}")
     file = files.store(
         f"documents/{invoice.issuer_id}/{invoice.issued_on:%Y}/sections/{name}.pdf",
-        section_copy.render(facts, own, _reader(account)),
+        section_copy.render(facts, own, _reader(account), style_of(invoice.issuer_id)),
         content_type="application/pdf",
     )
     SectionCopy.objects.filter(pk=copy.pk).update(file=file)

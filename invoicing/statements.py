@@ -24,6 +24,7 @@ from invoicing.einvoice.facts import Collection
 from invoicing.einvoice.reading import party_facts
 from invoicing.models import CollectiveStatement, Invoice, StatementDelivery, StatementEntry
 from invoicing.pdf import collective, troubles
+from invoicing.pdf.style import style_of
 from tenants import files, messages, notifications
 from tenants.copying import new_keys, table_of
 from tenants.errors import OperatorError
@@ -224,17 +225,17 @@ def facts_of(statement: CollectiveStatement) -> collective.StatementFacts:
 
 def _print(statement: CollectiveStatement) -> None:
     """The file and the mails of a locked statement; a payer who wants no mail finds it with its account."""
-    facts = facts_of(statement)
+    facts, style = facts_of(statement), style_of(statement.issuer_id)
     file = files.store(
         f"statements/{statement.issuer_id}/{statement.issued_on:%Y}/{statement.reference}.pdf",
-        collective.render(facts),
+        collective.render(facts, style),
         content_type="application/pdf",
     )
     CollectiveStatement.objects.filter(pk=statement.pk).update(file=file)
     payer = statement.payer
     if not effective([payer], statement.issuer)[payer.pk].auto_mail:
         return
-    subject, body = collective.cover_note(facts)
+    subject, body = collective.cover_note(facts, style)
     with translation.override(statement.language):
         title = collective.title()
     written = [

@@ -23,6 +23,7 @@ from billing.kernel.money import places_of, rounded
 from invoicing import parties
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import troubles
+from invoicing.pdf.style import style_of
 from payments import disputes
 from payments import letter as letters
 from payments.kernel.reminders import Due, Item, Left, Level, decide
@@ -326,14 +327,15 @@ def facts_of(letter: Letter) -> letters.ReminderFacts:
 def _write_letter(letter: Letter) -> None:
     """The file and the mails of a locked letter."""
     issuer, facts = letter.run.issuer, facts_of(letter)
+    style = style_of(issuer.pk)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", letter.payer.reference)
     file = files.store(
         f"reminders/{issuer.pk}/{letter.sent_on:%Y}/{letter.sent_on.isoformat()}-{name}-{letter.pk}.pdf",
-        letters.render(facts),
+        letters.render(facts, style),
         content_type="application/pdf",
     )
     Letter.objects.filter(pk=letter.pk).update(file=file)
-    subject, body = letters.cover_note(facts)
+    subject, body = letters.cover_note(facts, style)
     with translation.override(letter.language):
         title = letters.title_of(facts.level, is_last=facts.is_last)
     to = notifications.recipients(notifications.Event.REMINDER, [letter.payer])[letter.payer_id]

@@ -15,7 +15,8 @@ from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import bank_lines, heading_context, letter_context
+from invoicing.pdf.document import bank_lines, heading_context, letter_context, listed, sheet
+from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 
 
@@ -58,24 +59,42 @@ class ReminderFacts:
         return self.overdue + self.fee
 
 
-def render(facts: ReminderFacts) -> bytes:
-    """The letter in the payer's language; equal facts give equal bytes."""
+def render(facts: ReminderFacts, style: Style = PLAIN) -> bytes:
+    """The letter in the payer's language; equal facts and style give equal bytes."""
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
-        html = render_to_string("payments/reminder.html", context_of(facts, wording))
-        sheet = paper.Paper(
-            page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages}
-        )
-        return paper.draw(html, {"items": items_table(facts, wording)}, sheet)
+        html = render_to_string("payments/reminder.html", context_of(facts, wording, style))
+        return paper.draw(html, {"items": items_table(facts, wording, style.colour)}, sheet(style))
 
 
-def cover_note(facts: ReminderFacts) -> tuple[str, str]:
+def cover_note(facts: ReminderFacts, style: Style = PLAIN) -> tuple[str, str]:
     """Subject and plain text of the e-mail that brings the letter, in the payer's language."""
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
         said = sentences(facts, wording)
         subject = render_to_string("payments/mail/reminder_subject.txt", said)
-        return " ".join(subject.split()), render_to_string("payments/mail/reminder_body.txt", said)
+        body = render_to_string("payments/mail/reminder_body.txt", said)
+        return style.said(kind_of(facts), facts.language).mail(values_of(facts, wording), subject, body)
+
+
+def kind_of(facts: ReminderFacts) -> str:
+    """Of ``LetterText``."""
+    if facts.level == 0:
+        return "first_reminder"
+    return "last_reminder" if facts.is_last else "reminder"
+
+
+def values_of(facts: ReminderFacts, wording: Wording) -> dict[str, str]:
+    """What stands for the placeholders of the issuer's own texts."""
+    return {
+        "customer": facts.payer.name,
+        "issuer": facts.seller.name,
+        "issued_on": wording.day(facts.written_on),
+        "number": listed([item.number for item in facts.items]),
+        "due_on": wording.day(facts.pay_by),
+        "total": wording.money(facts.total),
+        "level": str(facts.level),
+    }
 
 
 def title_of(level: int, *, is_last: bool) -> str:
@@ -86,7 +105,7 @@ def title_of(level: int, *, is_last: bool) -> str:
     return _("Reminder no. %(level)s") % {"level": level}
 
 
-def context_of(facts: ReminderFacts, wording: Wording) -> dict[str, Any]:
+def context_of(facts: ReminderFacts, wording: Wording, style: Style) -> dict[str, Any]:
     said = sentences(facts, wording)
     info = [
         (_("Date"), wording.day(facts.written_on)),
@@ -94,14 +113,15 @@ def context_of(facts: ReminderFacts, wording: Wording) -> dict[str, Any]:
         (_("Pay by"), wording.day(facts.pay_by)),
     ]
     return {
-        **letter_context(facts.seller, facts.payer, wording),
+        **letter_context(facts.seller, facts.payer, wording, style),
+        **style.said(kind_of(facts), facts.language).paragraphs(values_of(facts, wording)),
         **heading_context(facts.seller, said["title"], said["title"], info),
         **said,
     }
 
 
 def sentences(facts: ReminderFacts, wording: Wording) -> dict[str, Any]:
-    numbers = ", ".join(item.number for item in facts.items[:3]) + (", …" if len(facts.items) > 3 else "")
+    numbers = listed([item.number for item in facts.items])
     demand = {"amount": wording.money(facts.total), "day": wording.day(facts.pay_by)}
     return {
         "facts": facts,
@@ -139,7 +159,7 @@ def warning(facts: ReminderFacts) -> str:
     return ""
 
 
-def items_table(facts: ReminderFacts, wording: Wording) -> list[Flowable]:
+def items_table(facts: ReminderFacts, wording: Wording, colour: str) -> list[Flowable]:
     head = [
         _("Invoice"),
         _("Invoice date"),
@@ -148,7 +168,7 @@ def items_table(facts: ReminderFacts, wording: Wording) -> list[Flowable]:
         _("Invoice total"),
         _("Open %(currency)s") % {"currency": facts.currency},
     ]
-    grid = paper.Grid(head, [36 * mm, 28 * mm, 26 * mm, 20 * mm, 30 * mm, 25 * mm], right_from=3)
+    grid = paper.Grid(head, [36 * mm, 28 * mm, 26 * mm, 20 * mm, 30 * mm, 25 * mm], right_from=3, colour=colour)
     for item in facts.items:
         grid.add(
             [

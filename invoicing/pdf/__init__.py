@@ -4,6 +4,7 @@ from invoicing.einvoice.reading import facts_of
 from invoicing.pdf.document import cover_note, render, title_of
 from invoicing.pdf.filing import overdue, preview, render_document, render_pending, waiting
 from invoicing.pdf.paper import UnprintableText, unprintable
+from invoicing.pdf.style import style_of, styles_of
 
 __all__ = [
     "UnprintableText",
@@ -14,6 +15,8 @@ __all__ = [
     "render",
     "render_document",
     "render_pending",
+    "style_of",
+    "styles_of",
     "title_of",
     "unprintable",
     "waiting",

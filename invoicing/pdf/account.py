@@ -16,7 +16,8 @@ from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import heading_context, letter_context
+from invoicing.pdf.document import heading_context, letter_context, sheet
+from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 
 
@@ -47,22 +48,19 @@ class AccountFacts:
     is_of_several: bool
 
 
-def render(facts: AccountFacts) -> bytes:
-    """The statement in the customer's language; equal facts give equal bytes."""
+def render(facts: AccountFacts, style: Style = PLAIN) -> bytes:
+    """The statement in the customer's language; equal facts and style give equal bytes."""
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
-        html = render_to_string("invoicing/account_statement.html", context_of(facts, wording))
-        sheet = paper.Paper(
-            page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages}
-        )
-        return paper.draw(html, {"movements": movements_table(facts, wording)}, sheet)
+        html = render_to_string("invoicing/account_statement.html", context_of(facts, wording, style))
+        return paper.draw(html, {"movements": movements_table(facts, wording, style.colour)}, sheet(style))
 
 
 def title() -> str:
     return _("Account statement")
 
 
-def context_of(facts: AccountFacts, wording: Wording) -> dict[str, Any]:
+def context_of(facts: AccountFacts, wording: Wording, style: Style) -> dict[str, Any]:
     count = len(facts.movements)
     days = {"last": wording.day(facts.last)}
     if facts.first is None:
@@ -72,7 +70,7 @@ def context_of(facts: AccountFacts, wording: Wording) -> dict[str, Any]:
     counted = ngettext("%(count)s movement", "%(count)s movements", count) % {"count": count}
     info = [(_("Period"), span), (_("Currency"), facts.currency), (_("Customer no."), facts.customer.reference)]
     return {
-        **letter_context(facts.seller, facts.customer, wording),
+        **letter_context(facts.seller, facts.customer, wording, style),
         **heading_context(facts.seller, title(), title(), info),
         "opening": wording.money(facts.opening),
         "closing": wording.money(facts.closing),
@@ -81,14 +79,17 @@ def context_of(facts: AccountFacts, wording: Wording) -> dict[str, Any]:
     }
 
 
-def movements_table(facts: AccountFacts, wording: Wording) -> list[Flowable]:
+def movements_table(facts: AccountFacts, wording: Wording, colour: str) -> list[Flowable]:
     amount = _("Amount") + " " + facts.currency
     if facts.is_of_several:
         grid = paper.Grid(
-            [_("Date"), _("Text"), _("Account"), amount], [22 * mm, 74 * mm, 39 * mm, 30 * mm], right_from=3
+            [_("Date"), _("Text"), _("Account"), amount],
+            [22 * mm, 74 * mm, 39 * mm, 30 * mm],
+            right_from=3,
+            colour=colour,
         )
     else:
-        grid = paper.Grid([_("Date"), _("Text"), amount], [22 * mm, 113 * mm, 30 * mm], right_from=2)
+        grid = paper.Grid([_("Date"), _("Text"), amount], [22 * mm, 113 * mm, 30 * mm], right_from=2, colour=colour)
     for one in facts.movements:
         account = [paper.plain(one.account, 37 * mm)] if facts.is_of_several else []
         width = 72 * mm if facts.is_of_several else 111 * mm

@@ -16,8 +16,11 @@ from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import Collection, PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import bank_lines, heading_context, letter_context
+from invoicing.pdf.document import bank_lines, heading_context, letter_context, sheet
+from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
+
+KIND = "statement"  # of LetterText
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,15 @@ class StatementFacts:
     total: Decimal
 
 
-def render(facts: StatementFacts) -> bytes:
-    """The statement in the payer's language; equal facts give equal bytes."""
+def render(facts: StatementFacts, style: Style = PLAIN) -> bytes:
+    """The statement in the payer's language; equal facts and style give equal bytes."""
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
-        html = render_to_string("invoicing/statement.html", context_of(facts, wording))
-        sheet = paper.Paper(
-            page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages}
-        )
-        return paper.draw(html, {"entries": entries_table(facts, wording)}, sheet)
+        html = render_to_string("invoicing/statement.html", context_of(facts, wording, style))
+        return paper.draw(html, {"entries": entries_table(facts, wording, style.colour)}, sheet(style))
 
 
-def cover_note(facts: StatementFacts) -> tuple[str, str]:
+def cover_note(facts: StatementFacts, style: Style = PLAIN) -> tuple[str, str]:
     """Subject and plain text of the e-mail that brings the statement, in the payer's language."""
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
@@ -71,14 +71,27 @@ def cover_note(facts: StatementFacts) -> tuple[str, str]:
             "payment": payment(facts, wording),
         }
         subject = render_to_string("invoicing/mail/statement_subject.txt", said)
-        return " ".join(subject.split()), render_to_string("invoicing/mail/statement_body.txt", said)
+        body = render_to_string("invoicing/mail/statement_body.txt", said)
+        return style.said(KIND, facts.language).mail(values_of(facts, wording), subject, body)
+
+
+def values_of(facts: StatementFacts, wording: Wording) -> dict[str, str]:
+    """What stands for the placeholders of the issuer's own texts."""
+    return {
+        "customer": facts.payer.name,
+        "issuer": facts.seller.name,
+        "issued_on": wording.day(facts.issued_on),
+        "number": facts.reference,
+        "due_on": wording.day(facts.due_on),
+        "total": wording.money(facts.total),
+    }
 
 
 def title() -> str:
     return _("Collective statement")
 
 
-def context_of(facts: StatementFacts, wording: Wording) -> dict[str, Any]:
+def context_of(facts: StatementFacts, wording: Wording, style: Style) -> dict[str, Any]:
     heading = f"{title()} {facts.reference}"
     count = len(facts.entries)
     opening = ngettext(
@@ -93,7 +106,8 @@ def context_of(facts: StatementFacts, wording: Wording) -> dict[str, Any]:
         (_("Customer no."), facts.payer.reference),
     ]
     return {
-        **letter_context(facts.seller, facts.payer, wording),
+        **letter_context(facts.seller, facts.payer, wording, style),
+        **style.said(KIND, facts.language).paragraphs(values_of(facts, wording)),
         **heading_context(facts.seller, heading, heading, info),
         "opening": opening % {"count": count},
         "total": wording.money(facts.total),
@@ -116,7 +130,7 @@ def payment(facts: StatementFacts, wording: Wording) -> list[str]:
             return [term, *bank_lines(facts.seller, facts.reference)]
 
 
-def entries_table(facts: StatementFacts, wording: Wording) -> list[Flowable]:
+def entries_table(facts: StatementFacts, wording: Wording, colour: str) -> list[Flowable]:
     head = [
         _("Pos."),
         _("Document"),
@@ -125,7 +139,7 @@ def entries_table(facts: StatementFacts, wording: Wording) -> list[Flowable]:
         _("Due on"),
         _("Amount") + " " + facts.currency,
     ]
-    grid = paper.Grid(head, [11 * mm, 34 * mm, 53 * mm, 21 * mm, 21 * mm, 25 * mm], right_from=3)
+    grid = paper.Grid(head, [11 * mm, 34 * mm, 53 * mm, 21 * mm, 21 * mm, 25 * mm], right_from=3, colour=colour)
     for position, entry in enumerate(facts.entries, 1):
         grid.add(
             [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -24,26 +24,35 @@ from invoicing.einvoice.facts import (
 )
 from invoicing.kernel.printing import Part, Reckoning, Step, StepKind, decimals_of, reckoning, shown_price
 from invoicing.pdf import paper
+from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording, grouped_iban
 
 FOOT_WIDTHS = (22, 25, 28, 25)  # percent
 INFO_WIDTH = 41 * mm
 
 
-def render(facts: DocumentFacts) -> bytes:
-    """The document in its own language; equal facts give equal bytes. Without a number it is marked as a draft."""
+def render(facts: DocumentFacts, style: Style = PLAIN) -> bytes:
+    """The document in its own language; equal facts and style give equal bytes. Without a number it is a draft."""
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
-        html = render_to_string("invoicing/document.html", context_of(facts, wording))
-        slots = {"lines": lines_table(facts, wording), "contracts": contracts_table(facts, wording)}
-        sheet = paper.Paper(
-            page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages},
-            watermark="" if facts.number else _("DRAFT"),
-        )
-        return paper.draw(html, slots, sheet)
+        html = render_to_string("invoicing/document.html", context_of(facts, wording, style))
+        slots = {
+            "lines": lines_table(facts, wording, style.colour),
+            "contracts": contracts_table(facts, wording, style.colour),
+        }
+        return paper.draw(html, slots, sheet(style, "" if facts.number else _("DRAFT")))
 
 
-def cover_note(facts: DocumentFacts) -> tuple[str, str]:
+def sheet(style: Style, watermark: str = "") -> paper.Paper:
+    """The paper of a letter, its pages numbered in the active language."""
+    return paper.Paper(
+        page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages},
+        watermark=watermark,
+        logo=style.logo,
+    )
+
+
+def cover_note(facts: DocumentFacts, style: Style = PLAIN) -> tuple[str, str]:
     """Subject and plain text of the e-mail that brings the document, in its language."""
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
@@ -57,7 +66,29 @@ def cover_note(facts: DocumentFacts) -> tuple[str, str]:
             and {"number": facts.original.number, "on": wording.day(facts.original.issued_on)},
         }
         subject = render_to_string("invoicing/mail/document_subject.txt", said)
-        return " ".join(subject.split()), render_to_string("invoicing/mail/document_body.txt", said)
+        body = render_to_string("invoicing/mail/document_body.txt", said)
+        return style.said(facts.kind, facts.language).mail(values_of(facts, wording), subject, body)
+
+
+def values_of(facts: DocumentFacts, wording: Wording) -> dict[str, str]:
+    """What stands for the placeholders of the issuer's own texts (``kernel.letter_texts``)."""
+    contracts = list(dict.fromkeys(line.contract for line in facts.lines if line.contract))
+    return {
+        "customer": facts.buyer.name,
+        "issuer": facts.seller.name,
+        "issued_on": wording.day(facts.issued_on),
+        "number": facts.number or _("draft"),
+        "due_on": wording.day(facts.due_on) if facts.due_on else "",
+        "net": wording.money(facts.net),
+        "gross": wording.money(facts.gross),
+        "contract": listed(contracts),
+        "original": facts.original.number if facts.original else "",
+    }
+
+
+def listed(references: Sequence[str]) -> str:
+    """Three at most."""
+    return ", ".join(references[:3]) + (", …" if len(references) > 3 else "")
 
 
 def title_of(kind: Kind) -> str:
@@ -71,11 +102,12 @@ def title_of(kind: Kind) -> str:
             return _("Cancellation invoice")
 
 
-def context_of(facts: DocumentFacts, wording: Wording) -> dict[str, Any]:
+def context_of(facts: DocumentFacts, wording: Wording, style: Style) -> dict[str, Any]:
     title = title_of(facts.kind)
     heading, running = (f"{title} {facts.number}",) * 2 if facts.number else (title, f"{title} ({_('draft')})")
     return {
-        **letter_context(facts.seller, facts.buyer, wording),
+        **letter_context(facts.seller, facts.buyer, wording, style),
+        **style.said(facts.kind, facts.language).paragraphs(values_of(facts, wording)),
         **heading_context(facts.seller, heading, running, info(facts, wording)),
         "facts": facts,
         "original": original(facts, wording),
@@ -92,13 +124,15 @@ def original(facts: DocumentFacts, wording: Wording) -> dict[str, str] | None:
     return {"number": facts.original.number, "on": wording.day(facts.original.issued_on)}
 
 
-def letter_context(seller: PartyFacts, to: PartyFacts, wording: Wording) -> dict[str, Any]:
+def letter_context(seller: PartyFacts, to: PartyFacts, wording: Wording, style: Style) -> dict[str, Any]:
     """What every letter of a seller shows: the sender, the address window, the foot."""
-    name_size, (name,) = paper.fitted([([seller.name], paper.WIDTH)], 12 * mm, largest=12, font=paper.BOLD)
+    beside = paper.LOGO_WIDTH + 5 * mm if style.logo else 0
+    name_size, (name,) = paper.fitted([([seller.name], paper.WIDTH - beside)], 12 * mm, largest=12, font=paper.BOLD)
     address_size, (lines,) = paper.fitted([(address(to, seller, wording), 79 * mm)], 27 * mm, largest=9.5)
-    foot_size, columns = paper.fitted(foot(seller, wording), 21 * mm, largest=6.2)
+    foot_size, columns = paper.fitted(foot(seller, wording, style), 21 * mm, largest=6.2)
     return {
         "language": wording.language,
+        "colour": style.colour,
         "seller": seller,
         "name": name,
         "name_size": name_size,
@@ -132,8 +166,11 @@ def address(party: PartyFacts, seen_from: PartyFacts, wording: Wording) -> list[
     return [line for line in lines if line]
 
 
-def foot(seller: PartyFacts, wording: Wording) -> list[tuple[list[str], float]]:
-    """Four columns of company data, each with the width of its text."""
+def foot(seller: PartyFacts, wording: Wording, style: Style) -> list[tuple[list[str], float]]:
+    """Four columns of company data, each with the width of its text; a column may be the issuer's own.
+
+    Address and tax number stand on it in any case: the law wants them on an invoice (§ 14 (4) nos. 1 and 2 UStG).
+    """
     bank = [_("IBAN") + " " + grouped_iban(seller.iban), _("BIC") + " " + seller.bic if seller.bic else ""]
     tax = [
         _("VAT ID") + " " + seller.vat_id if seller.vat_id else "",
@@ -143,7 +180,15 @@ def foot(seller: PartyFacts, wording: Wording) -> list[tuple[list[str], float]]:
     ]
     place = [seller.name, seller.street, f"{seller.postcode} {seller.city}", wording.country(seller.country)]
     reach = [seller.contact, seller.phone, seller.email]
-    columns = [place, reach, bank if seller.iban else [], tax]
+    columns = [
+        own.splitlines() if own.strip() else usual
+        for own, usual in zip(style.foot, [place, reach, bank if seller.iban else [], tax], strict=True)
+    ]
+    said = squeezed("".join(line for column in columns for line in column))
+    if any(squeezed(part) not in said for part in (seller.name, seller.street, seller.postcode, seller.city)):
+        columns[0] = [*place[:3], *columns[0]]
+    if not any(squeezed(number) in said for number in (seller.vat_id, seller.tax_number) if number):
+        columns[3] = [*tax[:2], *columns[3]]
     widths = [paper.WIDTH * percent / 100 - 8 for percent in FOOT_WIDTHS]
     return [([line for line in column if line], width) for column, width in zip(columns, widths, strict=True)]
 
@@ -271,14 +316,14 @@ def bank_lines(seller: PartyFacts, purpose: str) -> list[str]:
 # Lines
 
 
-def lines_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
+def lines_table(facts: DocumentFacts, wording: Wording, colour: str) -> list[Flowable]:
     mixed = len(facts.vat) > 1
     head = [_("Pos."), _("Service"), _("Quantity"), _("Unit price"), _("Amount") + " " + facts.currency]
     widths = [11 * mm, 87 * mm, 20 * mm, 22 * mm, 25 * mm]
     if mixed:
         head.insert(4, _("VAT"))
         widths = [11 * mm, 75 * mm, 20 * mm, 22 * mm, 12 * mm, 25 * mm]
-    grid = paper.Grid(head, widths, right_from=2)
+    grid = paper.Grid(head, widths, right_from=2, colour=colour)
     for section in facts.sections:
         if facts.is_consolidated:
             name = f"{section.tenant_name} ({section.tenant_reference})"
@@ -403,7 +448,7 @@ def squeezed(text: str) -> str:
 # Contracts
 
 
-def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
+def contracts_table(facts: DocumentFacts, wording: Wording, colour: str) -> list[Flowable]:
     if not facts.contracts:
         return []
     head = [
@@ -416,7 +461,7 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
         _("Licences"),
     ]
     widths = [23 * mm, 43 * mm, 21 * mm, 19 * mm, 22 * mm, 21 * mm, 16 * mm]
-    grid = paper.Grid(head, widths, right_from=6)
+    grid = paper.Grid(head, widths, right_from=6, colour=colour)
     for contract in facts.contracts:
         about = [contract.tenant_name] if facts.is_consolidated else []
         if contract.activated_on:
@@ -439,7 +484,7 @@ def contracts_table(facts: DocumentFacts, wording: Wording) -> list[Flowable]:
         total = wording.quantity(sum((c.licences for c in licensed), Decimal(0)), licensed[0].unit)
         grid.add([_("Total number of licences"), "", "", "", "", "", total], bold=True)
         grid.stay_with_previous()
-    return paper.headed(_("Your contracts"), grid.table())
+    return paper.headed(_("Your contracts"), grid.table(), colour)
 
 
 def term(months: int | None, last_day: Any, wording: Wording) -> str:

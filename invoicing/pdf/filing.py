@@ -16,8 +16,9 @@ from invoicing.einvoice.writing import written
 from invoicing.models import DocumentFile, Invoice, JournalEntry, Verdict
 from invoicing.models.invoice import InvoiceQuerySet
 from invoicing.pdf import troubles
-from invoicing.pdf.pdfa import with_einvoice
 from invoicing.pdf.document import render
+from invoicing.pdf.pdfa import with_einvoice
+from invoicing.pdf.style import Style, style_of, styles_of
 from tenants import files
 from tenants.errors import OperatorError
 from tenants.models import File, Tenant
@@ -38,12 +39,13 @@ def render_document(invoice_id: int) -> File:
         made = DocumentFile.objects.filter(invoice=invoice, kind=DocumentFile.Kind.PDF).select_related("file").first()
         if made:
             return made.file
-        return keep(invoice, *facts_of([invoice.pk]))
+        return keep(invoice, *facts_of([invoice.pk]), style_of(invoice.issuer_id))
 
 
 def preview(invoice_id: int) -> bytes:
     """The PDF of a document in any state, for looking at; a draft has no number and is marked as one. Keeps nothing."""
-    return render(*facts_of([invoice_id]))
+    issuer = Invoice.objects.values_list("issuer", flat=True).get(pk=invoice_id)
+    return render(*facts_of([invoice_id]), style_of(issuer))
 
 
 def render_pending(limit: int) -> int:
@@ -60,8 +62,9 @@ def render_pending(limit: int) -> int:
                 break
             after = claimed[-1].pk
             claimed = unmade(claimed)
+            styles = styles_of(invoice.issuer_id for invoice in claimed)
             for invoice, facts in zip(claimed, facts_of([invoice.pk for invoice in claimed]), strict=True):
-                made += made_or_logged(invoice, facts)
+                made += made_or_logged(invoice, facts, styles[invoice.issuer_id])
     return made
 
 
@@ -90,10 +93,10 @@ def unmade(claimed: Sequence[Invoice]) -> list[Invoice]:
     return [invoice for invoice in claimed if invoice.pk not in done]
 
 
-def made_or_logged(invoice: Invoice, facts: DocumentFacts) -> bool:
+def made_or_logged(invoice: Invoice, facts: DocumentFacts, style: Style) -> bool:
     try:
         with transaction.atomic():
-            keep(invoice, facts)
+            keep(invoice, facts, style)
     except OperatorError as refusal:
         logger.error("A document cannot be printed.", extra={"invoice": invoice.pk, "reason": str(refusal)})
         troubles.note(invoice, str(refusal))
@@ -107,10 +110,10 @@ def made_or_logged(invoice: Invoice, facts: DocumentFacts) -> bool:
     return False
 
 
-def keep(invoice: Invoice, facts: DocumentFacts) -> File:
+def keep(invoice: Invoice, facts: DocumentFacts, style: Style) -> File:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", facts.number or "")
     path = f"documents/{invoice.issuer_id}/{facts.issued_on:%Y}/{name}.pdf"
-    paper = render(facts)
+    paper = render(facts, style)
     if invoice.format != Tenant.DocumentFormat.PDF:
         xml = written(facts)
         if invoice.format == Tenant.DocumentFormat.ZUGFERD:

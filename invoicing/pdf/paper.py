@@ -22,7 +22,7 @@ from reportlab.lib.fonts import addMapping
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.lib.utils import simpleSplit
+from reportlab.lib.utils import ImageReader, simpleSplit
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, LongTable, NextPageTemplate, Paragraph, Spacer
@@ -35,6 +35,7 @@ from xhtml2pdf.files import cleanFiles
 from xhtml2pdf.util import reset_caches
 from xhtml2pdf.xhtml2pdf_reportlab import PmlBaseDoc
 
+from invoicing.pdf.logo import HEIGHT_MM, WIDTH_MM
 from tenants.errors import OperatorError
 
 FONTS = Path(__file__).resolve().parent.parent / "fonts"
@@ -45,9 +46,9 @@ INK = HexColor("#1f2933")
 QUIET = HexColor("#52606d")
 RULE = HexColor("#cbd2d9")
 TINT = HexColor("#f2f5f8")
-ACCENT = HexColor("#1b4965")
 
 LEFT, WIDTH = 25 * mm, 165 * mm  # the text column of DIN 5008
+LOGO_WIDTH, LOGO_HEIGHT = WIDTH_MM * mm, HEIGHT_MM * mm
 SIZE, SMALL, SMALLEST = 8, 7, 2.5
 LEADING = 1.35
 
@@ -71,6 +72,7 @@ class Paper:
 
     page_label: Callable[[int, int], str]  # page, of pages
     watermark: str = ""
+    logo: bytes = b""  # a PNG
 
 
 def draw(html: str, slots: Mapping[str, Sequence[Flowable]], paper: Paper) -> bytes:
@@ -171,6 +173,8 @@ def adorn(canvas: MarkedCanvas, page: int, pages: int, paper: Paper) -> None:
     canvas.setFont(REGULAR, SMALL)
     canvas.setFillColor(QUIET)
     canvas.drawRightString(LEFT + WIDTH, height - 261.5 * mm, paper.page_label(page, pages))
+    if page == 1 and paper.logo:
+        draw_logo(canvas, paper.logo)
     if page == 1:
         canvas.setStrokeColor(RULE)
         canvas.setLineWidth(0.4)
@@ -184,6 +188,16 @@ def adorn(canvas: MarkedCanvas, page: int, pages: int, paper: Paper) -> None:
         canvas.setFillAlpha(0.28)
         canvas.drawCentredString(0, -35, paper.watermark)
     canvas.restoreState()
+
+
+def draw_logo(canvas: MarkedCanvas, logo: bytes) -> None:
+    """Above the first line, to the right, no wider or higher than it may be."""
+    picture = ImageReader(BytesIO(logo))
+    width, height = picture.getSize()
+    scale = min(LOGO_WIDTH / width, LOGO_HEIGHT / height)
+    top = A4[1] - 8 * mm
+    right = LEFT + WIDTH
+    canvas.drawImage(picture, right - width * scale, top - height * scale, width * scale, height * scale)
 
 
 # Fonts
@@ -225,7 +239,7 @@ def refuse_unprintable(text: str) -> None:
 BASE = ParagraphStyle(
     "base", fontName=REGULAR, fontSize=SIZE, leading=SIZE * 1.3, textColor=INK, alignment=TA_LEFT, splitLongWords=1
 )
-HEADING = ParagraphStyle("heading", fontName=BOLD, fontSize=9.5, leading=13, textColor=ACCENT, spaceAfter=2)
+HEADING = ParagraphStyle("heading", fontName=BOLD, fontSize=9.5, leading=13, spaceAfter=2)
 
 
 def rich(text: str, details: Sequence[str] = ()) -> Paragraph:
@@ -296,6 +310,7 @@ class Grid:
     head: Sequence[str]
     widths: Sequence[float]
     right_from: int  # columns from here on are set to the right
+    colour: str  # of the head
     rows: list[Sequence[Any]] = field(default_factory=list)
     commands: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -325,12 +340,12 @@ class Grid:
             style=[
                 ("FONT", (0, 0), (-1, -1), REGULAR, SIZE, SIZE * 1.3),
                 ("FONT", (0, 0), (-1, 0), BOLD, SMALL, SMALL * 1.3),
-                ("TEXTCOLOR", (0, 0), (-1, 0), ACCENT),
+                ("TEXTCOLOR", (0, 0), (-1, 0), HexColor(self.colour)),
                 ("TEXTCOLOR", (0, 1), (-1, -1), INK),
                 ("ALIGN", (self.right_from, 0), (-1, -1), "RIGHT"),
                 ("VALIGN", (0, 0), (-1, -1), "TOP"),
                 ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
-                ("LINEBELOW", (0, 0), (-1, 0), 0.9, ACCENT),
+                ("LINEBELOW", (0, 0), (-1, 0), 0.9, HexColor(self.colour)),
                 ("LINEBELOW", (0, 1), (-1, -1), 0.3, RULE),
                 ("TOPPADDING", (0, 0), (-1, -1), 2.2),
                 ("BOTTOMPADDING", (0, 0), (-1, -1), 3.2),
@@ -342,10 +357,11 @@ class Grid:
         )
 
 
-def headed(text: str, table: Flowable) -> list[Flowable]:
+def headed(text: str, table: Flowable, colour: str) -> list[Flowable]:
     """A table under a heading that does not stay behind at the foot of a page."""
     refuse_unprintable(text)
-    return [Spacer(1, 12), CondPageBreak(30 * mm), Paragraph(markup_free(text), HEADING), table]
+    heading = ParagraphStyle("coloured", HEADING, textColor=HexColor(colour))
+    return [Spacer(1, 12), CondPageBreak(30 * mm), Paragraph(markup_free(text), heading), table]
 
 
 # Complaints

@@ -11,21 +11,18 @@ from django.utils.translation import gettext as _
 
 from invoicing.einvoice.facts import DocumentFacts, PartyFacts, SectionFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import heading_context, letter_context, lines_table, title_of
+from invoicing.pdf.document import heading_context, letter_context, lines_table, sheet, title_of
+from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 
 
-def render(facts: DocumentFacts, section: SectionFacts, to: PartyFacts) -> bytes:
+def render(facts: DocumentFacts, section: SectionFacts, to: PartyFacts, style: Style = PLAIN) -> bytes:
     """The copy in the document's language, addressed to the account of the section; nothing of other sections."""
     alone = replace(facts, sections=(section,), vat=facts.vat[:1], contracts=())
     with translation.override(facts.language):
         wording = Wording(facts.language, facts.currency, facts.places)
-        html = render_to_string("invoicing/section_copy.html", context_of(facts, section, to, wording))
-        sheet = paper.Paper(
-            page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages},
-            watermark=_("COPY"),
-        )
-        return paper.draw(html, {"lines": lines_table(alone, wording)}, sheet)
+        html = render_to_string("invoicing/section_copy.html", context_of(facts, section, to, wording, style))
+        return paper.draw(html, {"lines": lines_table(alone, wording, style.colour)}, sheet(style, _("COPY")))
 
 
 def cover_note(facts: DocumentFacts, section: SectionFacts) -> tuple[str, str]:
@@ -43,7 +40,9 @@ def cover_note(facts: DocumentFacts, section: SectionFacts) -> tuple[str, str]:
         return " ".join(subject.split()), render_to_string("invoicing/mail/section_copy_body.txt", said)
 
 
-def context_of(facts: DocumentFacts, section: SectionFacts, to: PartyFacts, wording: Wording) -> dict[str, Any]:
+def context_of(
+    facts: DocumentFacts, section: SectionFacts, to: PartyFacts, wording: Wording, style: Style
+) -> dict[str, Any]:
     named = {"title": title_of(facts.kind), "number": facts.number or "", "day": wording.day(facts.issued_on)}
     heading = _("Copy of a section of %(title)s %(number)s") % named
     opening = _("For your information: your part of %(title)s %(number)s of %(day)s, which went to %(buyer)s.")
@@ -54,7 +53,7 @@ def context_of(facts: DocumentFacts, section: SectionFacts, to: PartyFacts, word
         (_("Your project"), section.project_code),
     ]
     return {
-        **letter_context(facts.seller, to, wording),
+        **letter_context(facts.seller, to, wording, style),
         **heading_context(facts.seller, heading, heading, info),
         "opening": opening % {**named, "buyer": facts.buyer.name},
         "total": wording.money(section.net),

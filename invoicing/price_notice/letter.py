@@ -16,7 +16,8 @@ from reportlab.platypus import Flowable
 from billing.kernel.repricing import places_of
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import heading_context, letter_context
+from invoicing.pdf.document import heading_context, letter_context, sheet
+from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 
 WIDTHS = (28 * mm, 52 * mm, 20 * mm, 22 * mm, 22 * mm, 21 * mm)
@@ -51,15 +52,12 @@ class NoticeFacts:
     prices: tuple[PriceFacts, ...]
 
 
-def render(facts: NoticeFacts) -> bytes:
-    """The letter in the customer's language; equal facts give equal bytes."""
+def render(facts: NoticeFacts, style: Style = PLAIN) -> bytes:
+    """The letter in the customer's language; equal facts and style give equal bytes."""
     with translation.override(facts.language):
         wording = _wording(facts)
-        html = render_to_string("invoicing/price_notice.html", _context(facts, wording))
-        sheet = paper.Paper(
-            page_label=lambda page, pages: _("Page %(page)s of %(pages)s") % {"page": page, "pages": pages}
-        )
-        return paper.draw(html, {"prices": _table(facts)}, sheet)
+        html = render_to_string("invoicing/price_notice.html", _context(facts, wording, style))
+        return paper.draw(html, {"prices": _table(facts, style.colour)}, sheet(style))
 
 
 def cover_note(facts: NoticeFacts) -> tuple[str, str]:
@@ -81,11 +79,11 @@ def _wording(facts: NoticeFacts) -> Wording:
     return Wording(facts.language, first.currency, first.places)
 
 
-def _context(facts: NoticeFacts, wording: Wording) -> dict[str, Any]:
+def _context(facts: NoticeFacts, wording: Wording, style: Style) -> dict[str, Any]:
     said = _sentences(facts, wording)
     info = [(_("Date"), wording.day(facts.written_on)), (_("Customer no."), facts.customer.reference)]
     return {
-        **letter_context(facts.seller, facts.customer, wording),
+        **letter_context(facts.seller, facts.customer, wording, style),
         **heading_context(facts.seller, said["title"], said["title"], info),
         **said,
     }
@@ -146,7 +144,7 @@ def _money(facts: NoticeFacts, price: PriceFacts, figure: Decimal) -> str:
     return f"{_figure(facts, price, figure)}\N{NO-BREAK SPACE}{price.currency}"
 
 
-def _table(facts: NoticeFacts) -> list[Flowable]:
+def _table(facts: NoticeFacts, colour: str) -> list[Flowable]:
     currencies = {price.currency for price in facts.prices}
     head = [
         _("Contract"),
@@ -157,7 +155,7 @@ def _table(facts: NoticeFacts) -> list[Flowable]:
         _("Difference"),
     ]
     wording = _wording(facts)
-    grid = paper.Grid(head, list(WIDTHS), right_from=3)
+    grid = paper.Grid(head, list(WIDTHS), right_from=3, colour=colour)
     for price in facts.prices:
         show = _figure if len(currencies) == 1 else _money
         grid.add(

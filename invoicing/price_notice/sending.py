@@ -20,6 +20,7 @@ from billing.models.catalog import Interval
 from invoicing import parties
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import troubles
+from invoicing.pdf.style import style_of
 from invoicing.price_notice.letter import NoticeFacts, PriceFacts, cover_note, file_title, render
 from tenants import files, messages
 from tenants.errors import OperatorError
@@ -139,7 +140,7 @@ def _write(notice: PriceNotice) -> None:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", notice.tenant.reference)
     file = files.store(
         f"price-notices/{issuer.pk}/{notice.written_on:%Y}/{notice.written_on.isoformat()}-{name}-{notice.pk}.pdf",
-        render(facts),
+        render(facts, style_of(issuer.pk)),
         content_type="application/pdf",
     )
     PriceNotice.objects.filter(pk=notice.pk).update(file=file)
