@@ -74,6 +74,12 @@ class IssuerAdmin(SheetScreen, MasterAdmin):
         ),
     ]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Whoever corrects documents does not say up to which amount nobody else need look."""
+        given, user = super().get_readonly_fields(request, obj), request.user
+        corrects = any(user.has_perm(right) for right in ("invoicing.cancel_invoice", "invoicing.credit_invoice"))
+        return [*given, "correction_limit"] if corrects and not user.is_superuser else given
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str]:
         return {"country": "DE", **super().get_changeform_initial_data(request)}
 

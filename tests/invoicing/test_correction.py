@@ -458,6 +458,17 @@ class TestFourEyes:
         with pytest.raises(NeedsApproval):
             credit(invoice, Wanted(1, amount=Decimal("84.04")))
 
+    def test_many_small_ones_are_as_one_large(self, people, invoice):
+        anna, bernd = people
+        first = credit(invoice, Wanted(1, amount=Decimal("50.00")))
+        credit(invoice, Wanted(1, amount=Decimal("34.03")))
+        with pytest.raises(NeedsApproval, match=r"by 100\.01 EUR is above 100"):
+            credit(invoice, Wanted(1, amount=Decimal("0.01")))
+        asked = approving.request(invoice.pk, [Wanted(1, amount=Decimal("0.01"))], on=TENTH, reason="Kulanz", by=anna)
+        assert approving.approve(asked.pk, by=bernd) is not None
+        cancel(first)  # what no longer stands does not count
+        credit(invoice, Wanted(1, amount=Decimal("40.00")))
+
     def test_an_approval_lapses_when_the_content_changes(self, people, invoice):
         anna, bernd = people
         asked = approving.request(invoice.pk, [Wanted(1)], on=TENTH, reason="Kulanz", by=anna)

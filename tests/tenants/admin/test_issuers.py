@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
 from tenants.models import Issuer
@@ -61,3 +62,15 @@ def test_bank_and_vat_id_are_checked(admin_client, url):
     assert "Please check the VAT id: the check digits of the VAT id are wrong." in [
         str(message) for message in page.context["messages"]
     ]
+
+
+def test_who_corrects_documents_does_not_set_the_limit_of_it(client, admin_client, url):
+    admin_client.post(url, {**FORM, "correction_limit": "500"})
+    issuer = Issuer.objects.get()
+    approver = User.objects.create_user("approver", is_staff=True)
+    approver.groups.set(Group.objects.filter(name="approver"))
+    client.force_login(approver)
+    changed = {**FORM, "payment_days": "30", "correction_limit": "1000000"}
+    assert client.post(reverse("admin:tenants_issuer_change", args=[issuer.pk]), changed).status_code == 302
+    issuer.refresh_from_db()
+    assert (issuer.payment_days, issuer.correction_limit) == (30, 500)
