@@ -73,7 +73,7 @@ def write_line(tree: Tree, facts: DocumentFacts, section: SectionFacts, line: Li
         with tree.within("ram:AssociatedDocumentLineDocument"):
             tree.put("ram:LineID", str(line.position))
             with tree.within("ram:IncludedNote"):
-                tree.put("ram:Content", terms.account_note(facts, section.tenant_name, section.tenant_reference))
+                tree.put("ram:Content", terms.line_note(facts, section, line))
         with tree.within("ram:SpecifiedTradeProduct"):
             tree.put("ram:Name", line.text)
             tree.put("ram:Description", line.contract)
@@ -175,6 +175,7 @@ def write_delivery(tree: Tree, facts: DocumentFacts) -> None:
 def write_settlement(tree: Tree, facts: DocumentFacts) -> None:
     means = terms.means_of(facts)
     tree.put("ram:CreditorReferenceID", means.creditor_id)
+    tree.put("ram:TaxCurrencyCode", facts.in_books.currency if facts.in_books else "")
     tree.put("ram:InvoiceCurrencyCode", facts.currency)
     with tree.within("ram:SpecifiedTradeSettlementPaymentMeans"):
         tree.put("ram:TypeCode", means.code)
@@ -199,7 +200,7 @@ def write_settlement(tree: Tree, facts: DocumentFacts) -> None:
                 day(tree, "udt:DateTimeString", facts.due_on)
         tree.put("ram:DirectDebitMandateID", means.mandate)
     write_totals(tree, facts)
-    for original in terms.preceding(facts):
+    for original in terms.preceding(facts)[:1]:  # D16B has room for one; of several, each line names its own
         with tree.within("ram:InvoiceReferencedDocument"):
             tree.put("ram:IssuerAssignedID", original.number)
             with tree.within("ram:FormattedIssueDateTime"):
@@ -243,5 +244,7 @@ def write_totals(tree: Tree, facts: DocumentFacts) -> None:
             tree.put("ram:AllowanceTotalAmount", terms.amount(terms.allowance_total(facts), places))
         tree.put("ram:TaxBasisTotalAmount", terms.amount(sign * facts.net, places))
         tree.put("ram:TaxTotalAmount", terms.amount(sign * facts.vat_total, places), currencyID=facts.currency)
+        if books := facts.in_books:  # BT-111
+            tree.put("ram:TaxTotalAmount", terms.amount(sign * books.vat, books.places), currencyID=books.currency)
         tree.put("ram:GrandTotalAmount", terms.amount(sign * facts.gross, places))
         tree.put("ram:DuePayableAmount", terms.amount(sign * facts.gross, places))

@@ -22,6 +22,7 @@ from invoicing.einvoice.facts import (
     LineFacts,
     OriginalFacts,
     PartyFacts,
+    SectionFacts,
     VatShareFacts,
 )
 from invoicing.kernel.printing import shown_price
@@ -208,9 +209,14 @@ def note_of(facts: DocumentFacts) -> str:
         return _("Paid by %(payer)s") % {"payer": f"{facts.payer.name} ({facts.payer.reference})"}
 
 
-def account_note(facts: DocumentFacts, name: str, reference: str) -> str:
-    """BT-127: for which account a line of a consolidated document is."""
-    return f"{name} ({reference})" if facts.is_consolidated else ""
+def line_note(facts: DocumentFacts, section: SectionFacts, line: LineFacts) -> str:
+    """BT-127: for which account a line of a consolidated document is, and which of several documents it corrects."""
+    told = [f"{section.tenant_name} ({section.tenant_reference})"] if facts.is_consolidated else []
+    if line.corrects and line.corrects != facts.original:
+        with translation.override(facts.language):
+            day = format_date(line.corrects.issued_on, DAYS[facts.language], locale=facts.language)
+            told.append(_("Corrects invoice %(number)s of %(day)s") % {"number": line.corrects.number, "day": day})
+    return "; ".join(told)
 
 
 def line_total(facts: DocumentFacts) -> Decimal:

@@ -39,6 +39,7 @@ def write_ubl(facts: DocumentFacts) -> bytes:
     tree.put(f"cbc:{root}TypeCode", terms.TYPE_CODES[facts.kind])
     tree.put("cbc:Note", terms.note_of(facts))
     tree.put("cbc:DocumentCurrencyCode", facts.currency)
+    tree.put("cbc:TaxCurrencyCode", facts.in_books.currency if facts.in_books else "")
     tree.put("cbc:BuyerReference", facts.buyer.leitweg_id)
     if found := terms.period_of(facts):
         period(tree, *found)
@@ -63,6 +64,7 @@ def write_ubl(facts: DocumentFacts) -> bytes:
         money(tree, "cbc:TaxAmount", facts, facts.vat_total)
         for share in facts.vat:
             write_share(tree, facts, share)
+    write_vat_in_books(tree, facts)
     write_totals(tree, facts)
     for section in facts.sections:
         for line in section.lines:
@@ -218,6 +220,14 @@ def write_share(tree: Tree, facts: DocumentFacts, share: VatShareFacts) -> None:
                 tree.put("cbc:ID", "VAT")
 
 
+def write_vat_in_books(tree: Tree, facts: DocumentFacts) -> None:
+    """BT-111: the VAT in the issuer's currency."""
+    if books := facts.in_books:
+        value = terms.amount(terms.sign_of(facts) * books.vat, books.places)
+        with tree.within("cac:TaxTotal"):
+            tree.put("cbc:TaxAmount", value, currencyID=books.currency)
+
+
 def write_totals(tree: Tree, facts: DocumentFacts) -> None:
     with tree.within("cac:LegalMonetaryTotal"):
         money(tree, "cbc:LineExtensionAmount", facts, terms.line_total(facts))
@@ -234,7 +244,7 @@ def write_line(tree: Tree, facts: DocumentFacts, section: SectionFacts, line: Li
     quantity = "cbc:CreditedQuantity" if root == "CreditNote" else "cbc:InvoicedQuantity"
     with tree.within(f"cac:{root}Line"):
         tree.put("cbc:ID", str(line.position))
-        tree.put("cbc:Note", terms.account_note(facts, section.tenant_name, section.tenant_reference))
+        tree.put("cbc:Note", terms.line_note(facts, section, line))
         tree.put(quantity, terms.number(item.quantity), unitCode=item.unit)
         money(tree, "cbc:LineExtensionAmount", facts, line.net)
         period(tree, line.starts_on, line.last_day)

@@ -68,6 +68,32 @@ def test_a_message_arrives_once_with_its_file(server: MailServer):
     assert (message.state, message.sent_at, message.lease_until) == ("done", NOW, None)
 
 
+def test_further_files_go_with_it_in_their_order(server: MailServer):
+    xml = files.store("2026/RE-1.xml", b"<Invoice/>", content_type="application/xml")
+    paper = files.store("2026/RE-1.pdf", b"%PDF-1.7 \xff", content_type="application/pdf")
+    notes = files.store("2026/RE-1.txt", b"Hinweise", content_type="text/plain")
+    message = make_message(file=xml, file_name="RE-1.xml")
+    alone = make_message("invoice:2", file=xml, file_name="RE-2.xml")  # as all messages of earlier versions
+    messages.enclose([(message, paper, "RE-1.pdf"), (message, notes, "Hinweise.txt")])
+
+    assert messages.send_pending(now=NOW) == 2
+    assert messages.send_pending(now=LATER) == 0
+    sent = {mail["Message-ID"]: [part.get_filename() for part in mail.iter_attachments()] for mail in server.mails}
+    assert sent == {message.message_id: ["RE-1.xml", "RE-1.pdf", "Hinweise.txt"], alone.message_id: ["RE-2.xml"]}
+    papers = {part.get_filename(): part.get_content() for mail in server.mails for part in mail.iter_attachments()}
+    assert papers["RE-1.pdf"] == b"%PDF-1.7 \xff"
+
+
+def test_a_further_file_that_was_changed_keeps_the_mail_back(server: MailServer, settings):
+    paper = files.store("2026/RE-1.pdf", b"%PDF-1.7", content_type="application/pdf")
+    message = make_message()
+    messages.enclose([(message, paper, "RE-1.pdf")])
+    (settings.FILES_ROOT / paper.path).chmod(0o600)
+    (settings.FILES_ROOT / paper.path).write_bytes(b"%PDF-1.8")
+    assert messages.send(message.pk, now=NOW)
+    assert (server.mails, [state for _, state, _ in states()]) == ([], ["parked"])
+
+
 def test_a_server_that_is_down_is_waited_for(server: MailServer, settings):
     make_message("a")
     make_message("b")
