@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.charging import Contract, Proposal, Proposed
 from billing.kernel.money import places_of
 from billing.kernel.term import term_on
-from invoicing import allowances, book_vat, grouping, parties, taxation
+from invoicing import allowances, book_vat, former_vat, grouping, parties, taxation
 from invoicing.kernel import content, vat
 from invoicing.kernel.taxation import Regime, Treatment
 from invoicing.kernel.totals import Share, Totals, totals
@@ -157,7 +157,8 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
     )
     taxes = taxation.Taxes.of(issuer, on=issue_on)
     seller = parties.seller_of(issuer)
-    groups: dict[tuple[grouping.Key, Regime], list[Taxed]] = defaultdict(list)
+    former = former_vat.read(facts.originals)
+    groups: dict[tuple[grouping.Key, Regime, former_vat.Proof | None], list[Taxed]] = defaultdict(list)
     keys: dict[int, grouping.Key] = {}
     charges: list[Proposed] = []
     for whole in proposal.charges:
@@ -165,20 +166,37 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
         key = keys.get(contract.key)
         if key is None:
             key = keys[contract.key] = grouping.key_of(contract, facts, issuer)
-        recipient, tax_category = facts.accounts[key.recipient], facts.products[whole.position.product][3]
         corrected = whole.due.corrects or whole.due.reverses
         if corrected:
             key = grouping.key_of_correction(key, facts.originals[corrected], facts, issuer)
+        recipient, tax_category = facts.accounts[key.recipient], facts.products[whole.position.product][3]
+        then = former.get(corrected or 0)
+        if then is not None and not taxes.are_still(then, recipient, facts, tax_category, whole.due.period.last_day):
+            charges.append(whole)
+            groups[key, then.treatment.regime, then.proof].append((whole, then.treatment))
+            continue
         for charge in taxes.parts(recipient, facts, tax_category, whole):
             charges.append(charge)
             treatment = taxes.treatment(recipient, facts, tax_category, charge.due.period.last_day)
-            groups[key, treatment.regime].append((charge, treatment))
+            groups[key, treatment.regime, None].append((charge, treatment))
     proposal.charges = charges
-    drafts = [_draft(issuer, key, group, facts, taxes, seller, issue_on) for (key, _regime), group in groups.items()]
+    drafts = [
+        _draft(issuer, key, group, facts, taxes, seller, issue_on, proof)
+        for (key, _regime, proof), group in groups.items()
+    ]
     refuse_beyond_bounds(issuer, proposal, drafts)
     for draft in drafts:
         refuse_unprintable(draft)
     return drafts
+
+
+def payers_of_corrected(proposal: Proposal) -> set[int]:
+    """Who pays the documents of which ``proposal`` gives something back; a query only where it does."""
+    corrected = [key for charge in proposal.charges if (key := charge.due.corrects or charge.due.reverses)]
+    if not corrected:
+        return set()
+    originals, _undecided = grouping.read_originals(corrected)
+    return {original.payer for original in originals.values()}
 
 
 def refuse_beyond_bounds(issuer: Issuer, proposal: Proposal, drafts: Sequence[Draft]) -> None:
@@ -190,15 +208,6 @@ def refuse_beyond_bounds(issuer: Issuer, proposal: Proposal, drafts: Sequence[Dr
                     "%(payer)s: a document of %(gross)s %(currency)s is above the largest that %(issuer)s allows"
                     " (%(bound)s)."
                 )
-def payers_of_corrected(proposal: Proposal) -> set[int]:
-    """Who pays the documents of which ``proposal`` gives something back; a query only where it does."""
-    corrected = [key for charge in proposal.charges if (key := charge.due.corrects or charge.due.reverses)]
-    if not corrected:
-        return set()
-    originals, _undecided = grouping.read_originals(corrected)
-    return {original.payer for original in originals.values()}
-
-
                 % {
                     "payer": draft.payer.reference,
                     "gross": f"{draft.totals.gross:f}",
@@ -264,6 +273,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                 draft.issuer,
                 draft.recipient.id,
                 draft.payer.id,
+                draft.billed_with,
                 draft.kind,
                 _state_of(draft, state),
                 draft.issued_on,
@@ -273,7 +283,6 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
                 draft.collection,
                 draft.po_number,
                 case,
-                draft.billed_with,
                 total.net,
                 total.vat,
                 total.gross,
@@ -321,6 +330,7 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
             "issuer_id",
             "recipient_id",
             "payer_id",
+            "billed_with_id",
             "kind",
             "state",
             "issued_on",
@@ -330,7 +340,6 @@ def write(drafts: Sequence[Draft], *, run: int | None, state: str) -> None:
             "collection",
             "po_number",
             "vat_case",
-            "billed_with_id",
             "net",
             "vat",
             "gross",
@@ -396,7 +405,9 @@ def _draft(
     taxes: taxation.Taxes,
     seller: dict[str, str],
     issue_on: date,
+    proof: former_vat.Proof | None,
 ) -> Draft:
+    """``proof`` is of a document whose VAT is that of what it corrects, though that would be taxed otherwise today."""
     recipient, payer = facts.accounts[key.recipient], facts.accounts[key.payer]
     currency, po_number, collection = key.currency, key.po_number, key.collection
     case = group[0][1].rule.case
@@ -410,6 +421,10 @@ def _draft(
     known: dict[int, str] = {}
     lines = []
     treatments = taxation.by_rate(treatment for _charge, treatment in group)
+    taxed = taxation.evidence(treatments, is_former=proof is not None)
+    buyer, check = recipient, facts.vat_checks.get(recipient.id)
+    if proof is not None and case in parties.RESTS_ON_THE_VAT_ID:
+        buyer, check = replace(recipient, vat_id=proof.vat_id), proof.check
     for charge, treatment in group:
         name_de, name_en, unit, _tax_category, _reference = facts.products[charge.position.product]
         lines.append(
@@ -451,16 +466,17 @@ def _draft(
         case=case,
         totals=total,
         format=parties.format_of(issuer, recipient, facts),
-        parties=parties.parties_of(issuer, seller, recipient, payer, facts, case, taxation.evidence(treatments)),
+        parties=parties.parties_of(issuer, seller, buyer, payer, facts, case, taxed, check),
         sections=sections,
         lines=lines,
         lowered=lowered,
         treatments=treatments,
         in_books=book_vat.in_books(issuer, currency, total, facts.exchange_rates, on=issue_on),
+        billed_with=key.billed_with or None,
     )
-    if case in parties.RESTS_ON_THE_VAT_ID and recipient.id in facts.vat_checks:
-        draft.vat_check = facts.vat_checks[recipient.id].key
-    if taxes.waits(recipient, facts, treatments.values()):
+    if case in parties.RESTS_ON_THE_VAT_ID and check is not None:
+        draft.vat_check = check.key or None
+    if proof is None and taxes.waits(recipient, facts, treatments.values()):
         draft.waits_for = Invoice.WaitsFor.VAT_CHECK.value
     draft.content_hash = _content_hash(draft)
     return draft
@@ -472,7 +488,6 @@ def _covered(line: DraftLine, case: vat.Case) -> allowances.Covered:
     return allowances.Covered(contract, case, line.rate, due.net, due.corrects or due.reverses)
 
 
-        billed_with=key.billed_with or None,
 def _printed_order(facts: Facts) -> Callable[[Proposed], tuple[Any, ...]]:
     def order(charge: Proposed) -> tuple[Any, ...]:
         account = facts.accounts[charge.position.contract.tenant]
@@ -609,12 +624,6 @@ def _content_hash(draft: Draft) -> str:
 
 def _facts_for(charges: Sequence[Proposed]) -> Facts:
     corrected = {key: charge for charge in charges if (key := charge.due.corrects or charge.due.reverses)}
-    if corrected:
-        _refuse_credited_by_hand(charges, list(corrected))
-    contracts = {charge.position.contract.key: charge.position.contract for charge in charges}
-    payers = {grouping.payer_of(one, facts.accounts[one.tenant]) for one in contracts.values()}
-    facts.document_discounts = allowances.read(contracts, payers, corrected)
-    return facts
     originals, undecided = grouping.read_originals(corrected) if corrected else ({}, [])
     named = grouping.accounts_of(charge.position.contract for charge in charges)
     named |= {key for original in originals.values() for key in (original.recipient, original.payer)}
@@ -629,6 +638,12 @@ def _facts_for(charges: Sequence[Proposed]) -> Facts:
             _("Contract %(contract)s: what is to be taken back stands on a draft of %(day)s; issue or discard it.")
             % {"contract": corrected[key].position.contract.reference, "day": originals[key].issued_on}
         )
+    if corrected:
+        _refuse_credited_by_hand(charges, list(corrected))
+    contracts = {charge.position.contract.key: charge.position.contract for charge in charges}
+    payers = {grouping.payer_of(one, facts.accounts[one.tenant]) for one in contracts.values()}
+    facts.document_discounts = allowances.read(contracts, payers, corrected)
+    return facts
 
 
 def _refuse_credited_by_hand(charges: Sequence[Proposed], corrected: Sequence[int]) -> None:

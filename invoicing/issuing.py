@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from invoicing import drafting, grouping, parties, posting, refunds_wanted, review, taxation, vat_waiting
+from invoicing import drafting, former_vat, grouping, parties, posting, refunds_wanted, review, taxation, vat_waiting
 from invoicing.kernel.content import chained
 from invoicing.kernel.totals import Share
 from invoicing.kernel.vat import Case
@@ -210,12 +210,17 @@ def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
     for invoice in invoices:
         recipient, payer = facts.accounts[invoice.recipient_id], facts.accounts[invoice.payer_id]
         case, taxed = Case(invoice.vat_case), invoice.parties.get("vat", {})
-        if own := supplies.get(invoice.pk):
+        check = facts.vat_checks.get(recipient.id)
+        if former_vat.marked(invoice.parties):
+            if case in parties.RESTS_ON_THE_VAT_ID:
+                recipient = replace(recipient, vat_id=invoice.parties["buyer"].get("vat_id", ""))
+                check = former_vat.evidence_of(invoice.parties.get("vat_check", {}), None)
+        elif own := supplies.get(invoice.pk):
             taxes = taxation.Taxes.of(issuer, on=invoice.issued_on)
             now_taxed = [(rate, taxes.treatment(recipient, facts, sold, day)) for sold, day, rate in own]
             case = next((t.rule.case for rate, t in now_taxed if (t.rate, t.rule.case) != (rate, case)), case)
             taxed = taxation.evidence(taxation.by_rate(treatment for _rate, treatment in now_taxed))
-        now = json.loads(parties.parties_of(issuer, seller, recipient, payer, facts, case, taxed))
+        now = json.loads(parties.parties_of(issuer, seller, recipient, payer, facts, case, taxed, check))
         if now != invoice.parties or case.value != invoice.vat_case:
             raise Outdated(
                 _("%(recipient)s: its master data have changed since the draft was made. Discard and compute it again.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +18,10 @@ PART_OF_THE_PARENT = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEPARTMENT
 
 
 RESTS_ON_THE_VAT_ID = frozenset({vat.Case.REVERSE_CHARGE, vat.Case.WITHIN_EU})
+# Where e-invoices reach an account (BT-49): its own address, or that of the first contact who receives its invoices.
+ADDRESS: Final = """coalesce(nullif(a.email, ''), (
+    select c.email from tenants_contact c where c.tenant_id = a.id and c.is_billing and c.email <> ''
+     order by c.id limit 1), '')"""
 
 
 class IncompleteParty(OperatorError):
@@ -91,7 +95,7 @@ class Accounts:
 
 def read_accounts(tenants: Iterable[int]) -> Accounts:
     """The accounts, their recipients and payers, their ancestors, and the latest VAT checks of these; two queries."""
-    columns = ", ".join(f"a.{name}" for name in Account.__dataclass_fields__)
+    columns = ", ".join({"email": ADDRESS}.get(name, f"a.{name}") for name in Account.__dataclass_fields__)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -230,6 +234,7 @@ def parties_of(
     facts: Accounts,
     case: vat.Case,
     taxed: dict[str, Any],
+    check: VatEvidence | None,
 ) -> str:
     """Seller, buyer, payer where it differs, the tax rules that hit, and the VAT check relied on, in canonical JSON.
 
@@ -245,12 +250,10 @@ def parties_of(
         parties["payer"] = party_of(payer)
     if taxed:
         parties["vat"] = taxed
-    if case in RESTS_ON_THE_VAT_ID or (recipient.vat_id and not recipient.vat_id_valid):
-        check = facts.vat_checks.get(recipient.id)
-        if check is not None:
-            parties["vat_check"] = {"method": check.method, "on": check.on, "valid": check.is_valid}
-            if check.consultation_number:
-                parties["vat_check"]["consultation_number"] = check.consultation_number
+    if check is not None and (case in RESTS_ON_THE_VAT_ID or (recipient.vat_id and not recipient.vat_id_valid)):
+        parties["vat_check"] = {"method": check.method, "on": check.on, "valid": check.is_valid}
+        if check.consultation_number:
+            parties["vat_check"]["consultation_number"] = check.consultation_number
     form = format_of(issuer, recipient, facts)
     if form != Tenant.DocumentFormat.PDF:
         parties["format"] = form

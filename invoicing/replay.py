@@ -39,11 +39,12 @@ from tenants.errors import OperatorError
 
 CHARGES: Final = """
     select l.invoice_id, l.position, c.starts_on, c.ends_before, c.quantity, c.currency, c.net, c.trace,
-           i.quantity, i.interval, i.proration, i.price_id, s.billing_day, s.id
+           i.quantity, i.interval, i.proration, i.price_id, s.billing_day, s.id, o.vat_case, o.vat_rate
       from invoicing_line l
       join billing_charge c on c.id = l.charge_id
       join billing_item i on i.id = c.item_id
       join billing_subscription s on s.id = i.subscription_id
+      left join invoicing_line o on o.charge_id = coalesce(c.corrects_id, c.reverses_id)
      where l.invoice_id = any(%s)
 """
 CHAINS: Final = """
@@ -124,6 +125,8 @@ class LineCharge:
     price: int
     billing_day: int | None
     contract: int
+    original_case: str | None = None  # of the line that it gives back
+    original_rate: Decimal | None = None
 
     @property
     def period(self) -> Period:
@@ -298,7 +301,11 @@ def _line_differences(
             (gettext("VAT case"), case, document.head[10]),
         ]
         yield from ((position, found) for found in compared if found[1] != found[2])
-        if vat_rate not in (legal := _legal_rates(document, case, charge.period.last_day, basis.rates)):
+        if charge.original_rate is not None:
+            if (case, vat_rate) != (charge.original_case, charge.original_rate):
+                then = f"{charge.original_case} {plain(charge.original_rate)}"
+                yield position, (gettext("VAT of the corrected line"), f"{case} {plain(vat_rate)}", then)
+        elif vat_rate not in (legal := _legal_rates(document, case, charge.period.last_day, basis.rates)):
             yield position, (gettext("VAT rate"), vat_rate, " / ".join(map(plain, legal)))
         yield from ((position, found) for found in _charge_differences(charge, basis))
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from invoicing import former_vat
 from invoicing.kernel import content
 from invoicing.kernel.taxation import Customer, Place, buyer_of
 from invoicing.kernel.vat import EU, Case
@@ -66,9 +67,12 @@ class Document:
         A rule for another place than the buyer's makes nothing of it: the empty text.
         """
         rules = {(case, place) for case, place, _role in (share[7] for share in self.shares) if case}
+        parties = json.loads(self.head[14])
+        if former_vat.marked(parties):  # the buyer may have moved since
+            cases = {case for case, _place in rules} or {self.head[10]}
+            return str(min(cases, key=lambda case: (case == self.head[10], case)))
         if not rules:
             return None
-        parties = json.loads(self.head[14])
         try:
             seller, buyer = parties["seller"]["country"], parties["buyer"]
             there = buyer_of(

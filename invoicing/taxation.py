@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.charging import Proposed
 from billing.kernel.charges import Kind, parted
+from invoicing import former_vat
+from invoicing.former_vat import Former
 from invoicing.kernel.german_rules import STARTING_RULES
 from invoicing.kernel.taxation import Buyer, Customer, Law, Percentage, Rule, Scheme, Treatment, buyer_of
 from invoicing.kernel.vat import EU, Case
@@ -155,6 +157,16 @@ class Taxes:
         except ValueError as error:
             raise NoVatRule(_("%(account)s: %(reason)s.") % {"account": account.reference, "reason": error}) from error
 
+    def are_still(self, then: Former, account: Account, facts: Accounts, tax_category: str, last_day: date) -> bool:
+        """Whether what is given back would be taxed today as its line was, so that it may stand among new fees."""
+        standing = self.standing(account, facts)
+        if standing.is_unconfirmed and then.treatment.rule.case in RESTS_ON_THE_VAT_ID:
+            return False  # it need not wait for what was proved when the line arose
+        try:
+            return then.is_still(self.law.treatment(standing.buyer, tax_category, last_day))
+        except ValueError:
+            return False
+
     def waits(self, account: Account, facts: Accounts, treatments: Iterable[Treatment]) -> bool:
         """Whether the document would show no VAT because of a VAT id that VIES is still to confirm."""
         return self.standing(account, facts).is_unconfirmed and any(
@@ -210,9 +222,12 @@ def by_rate(treatments: Iterable[Treatment]) -> dict[Decimal, Treatment]:
     return found
 
 
-def evidence(treatments: dict[Decimal, Treatment]) -> dict[str, dict[str, str]]:
-    """The rules that hit, as a document keeps them: by rate, name and source in law."""
+def evidence(treatments: dict[Decimal, Treatment], *, is_former: bool = False) -> dict[str, dict[str, Any]]:
+    """The rules that hit, as a document keeps them: by rate, name and source in law; and whether they are those of
+    what it corrects.
+    """
+    mark = {former_vat.MARK: True} if is_former else {}
     return {
-        f"{rate.normalize():f}": {"rule": treatment.rule.name, "law": treatment.rule.law}
+        f"{rate.normalize():f}": {"rule": treatment.rule.name, "law": treatment.rule.law, **mark}
         for rate, treatment in treatments.items()
     }

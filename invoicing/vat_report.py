@@ -25,7 +25,8 @@ SHARES: Final = """
            coalesce(i.parties -> 'buyer' ->> 'vat_id', ''),
            s.vat_case, s.country, s.vat_rate, s.base, s.vat, s.currency, b.rate,
            c.id, coalesce(c.method, ''), c.is_valid, coalesce(c.consultation_number, ''),
-           (c.checked_at at time zone %s)::date
+           (c.checked_at at time zone %s)::date,
+           i.corrects_id is not null or jsonb_path_exists(i.parties, '$.vat.*.as_corrected')
       from invoicing_vatshare s
       join invoicing_invoice i on i.id = s.invoice_id
       left join invoicing_bookvat b on b.invoice_id = i.id
@@ -56,6 +57,7 @@ class Share:
     is_valid: bool | None
     consultation_number: str
     checked_on: date | None
+    keeps_proof: bool = False  # a correction rests on the proof of what it corrects
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def evidence(issuer: Issuer, shares: Sequence[Share]) -> Iterator[Evidence]:
             fault = "invalid"
         elif share.method != "vies":
             fault = "unconfirmed"
-        elif share.issued_on - share.checked_on > longest:
+        elif share.issued_on - share.checked_on > longest and not share.keeps_proof:
             fault = "old"
         yield Evidence(share, fault)
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import translation
 
-from invoicing import drafting, review, taxation
+from invoicing import drafting, former_vat, review, taxation
 from invoicing.kernel.vat import Case
 from invoicing.models import Invoice
 from invoicing.parties import RESTS_ON_THE_VAT_ID, Accounts
@@ -35,6 +35,8 @@ def without_pending(issuer: Issuer, invoices: Sequence[Invoice], facts: Accounts
     pending = []
     for invoice in invoices:
         if Case(invoice.vat_case) not in RESTS_ON_THE_VAT_ID or invoice.corrects_id:
+            continue
+        if former_vat.marked(invoice.parties):
             continue
         account, check = facts.accounts[invoice.recipient_id], facts.vat_checks.get(invoice.recipient_id)
         if taxation.standing_of(issuer, account, check, on=invoice.issued_on).is_unconfirmed:
