@@ -130,12 +130,12 @@ def test_a_list_of_three_rows_asks_no_more_than_a_list_of_one(admin_client):
 def pages_of_every_model(client) -> list[str]:
     """List, form for a new record where there is one, and the page of one record, of every model with screens."""
     urls = []
-    for model, screen in admin.site._registry.items():
+    for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         urls.append(reverse(f"{name}_changelist"))
         if client.get(reverse(f"{name}_add")).status_code == 200:
             urls.append(reverse(f"{name}_add"))
-        record = screen.model._base_manager.order_by("-pk").first()
+        record = client.get(reverse(f"{name}_changelist")).context["cl"].queryset.order_by("-pk").first()
         assert record is not None, f"no {model.__name__} to look at"
         urls.append(reverse(f"{name}_change", args=[record.pk]))
         if model._meta.label == "tenants.Tenant":

@@ -143,7 +143,8 @@ def test_a_file_that_holds_no_heads_is_refused(book, tmp_path, content):  # noqa
         call_command("verify", "--against", str(path))
 
 
-def test_a_byte_of_a_file_is_named(book, capsys):  # noqa: F811
+def test_a_byte_of_a_file_is_named(book, capsys, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
     (path,) = Path(settings.FILES_ROOT).glob("documents/*.pdf")
     try:
         path.write_bytes(b"%PDX")
