@@ -453,6 +453,29 @@ def test_a_chunk_takes_the_same_few_statements_however_many_payers():
     assert Invoice.objects.issued().count() == 511
 
 
+def test_a_chunk_of_corrections_of_what_another_owes_takes_the_same_few_statements(issuer):
+    group, price = make_tenant(reference="GROUP"), make_price()
+    for n in range(16):
+        make_contract(issuer, make_tenant(reference=f"T{n:02}", pay_by=group), price=price)
+    bill(issuer, FEBRUARY)
+    Tenant.objects.update(pay_by=None)
+    Subscription.objects.update(ends_before=date(2026, 2, 15))
+    run = bill_run.start(issuer=issuer, through=MARCH, issue_on=MARCH, issues_by_itself=True)
+
+    def statements(payers: int) -> int:
+        run.chunk_size = payers
+        with CaptureQueriesContext(connection) as queries:
+            assert bill_run.step(run) == payers
+        return len(queries)
+
+    statements(1)  # makes the number range
+    assert statements(3) == statements(12) <= 44
+    assert set(run.invoices.values_list("payer__reference", "kind", "net")) == {
+        ("GROUP", "credit_note", Decimal("-50.00"))
+    }
+    assert set(run.outcomes.values_list("state", "documents")) == {("issued", 1)}
+
+
 @pytest.mark.parametrize(
     ("through", "issue_on", "today", "said"),
     [

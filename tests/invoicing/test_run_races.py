@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -12,10 +13,10 @@ from config import business_day
 from invoicing import bill_run, review, tasks
 from invoicing.models import BillRun, Outcome
 from tenants.models import Tenant
-from tenants.transactions import lock_payers
+from tenants.transactions import lock_free_payers, lock_payers
 from tests.builders import make_issuer, make_tenant
 from tests.concurrency import in_thread, wait_until_blocked
-from tests.small_book import FEBRUARY, bill, make_contract
+from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
 
 @pytest.fixture
@@ -123,3 +124,29 @@ def test_a_run_lets_go_of_its_worker_after_its_turn_and_queues_anew(own_database
     assert len(sent) == 1
     run.refresh_from_db()
     assert (run.state, bill_run.progress(run).issued) == (BillRun.State.FINISHED, 3)
+
+
+def test_the_payer_of_what_is_corrected_is_waited_for_before_all_others(own_database):
+    """GROUP owes the document that TEAM's contract corrects: while that is held, TEAM is let go of."""
+    issuer, group = make_issuer(), make_tenant(reference="GROUP")
+    team = make_tenant(reference="TEAM", kind="branch", parent=group, invoice_to=group, pay_by=group)
+    other = make_tenant(reference="OTHER")
+    contract = make_contract(issuer, team)
+    make_contract(issuer, other)
+    bill(issuer, FEBRUARY)
+    Tenant.objects.filter(pk=team.pk).update(invoice_to=None, pay_by=None)
+    type(contract).objects.filter(pk=contract.pk).update(ends_before=FEBRUARY.replace(day=15))
+    run = bill_run.start(issuer=issuer, through=MARCH, issue_on=MARCH, issues_by_itself=True)
+    with transaction.atomic():
+        lock_payers([group.pk])
+        with pytest.raises(bill_run.HeldElsewhere) as refused:
+            in_thread(lambda: bill_run.step(run)).result(timeout=30)
+        assert refused.value.payers == {group.pk}
+        billing = in_thread(lambda: bill_run.bill(run))
+        wait_until_blocked()
+        assert lock_free_payers([team.pk, other.pk]) == [team.pk, other.pk]
+    billing.result(timeout=30)
+    assert list(
+        run.invoices.order_by("recipient__reference").values_list("recipient__reference", "payer__reference", "net")
+    ) == [("GROUP", "GROUP", Decimal("-50.00")), ("OTHER", "OTHER", Decimal("100.00"))]
+    assert bill_run.progress(run).issued == 2
