@@ -6,7 +6,6 @@ It prints its port, reads what to do from FOLDER/mode before each step, and keep
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.server_process import serving, tell
 
 
 class Handler:
@@ -67,9 +66,7 @@ class MailServer:
 
     def does(self, mode: str, argument: str = "") -> None:
         """accept, refuse-450, refuse-550 ADDRESS, drop-before-data, drop-after-data, hang."""
-        draft = self.folder / "mode.draft"
-        draft.write_text(f"{mode} {argument}".strip())
-        draft.replace(self.folder / "mode")
+        tell(self.folder, f"{mode} {argument}".strip())
 
     @property
     def mails(self) -> list[EmailMessage]:
@@ -86,16 +83,8 @@ def mail_server(folder: Path) -> Iterator[MailServer]:
     (folder / "mails").mkdir(parents=True)
     server = MailServer(0, folder)
     server.does("accept")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.smtp_server", str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        server.port = int(process.stdout.readline())
+    with serving("tests.smtp_server", folder) as server.port:
         yield server
-    finally:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":

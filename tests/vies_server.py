@@ -6,7 +6,6 @@ It prints its port, reads what to do from FOLDER/mode before each answer, and ke
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.server_process import serving, tell
+
 SERIAL = count(1)
 
 
@@ -83,9 +83,7 @@ class Register:
 
     def does(self, mode: str, argument: str = "") -> None:
         """confirm, invalid, fault CODE [STATE], status NUMBER, nonsense [TEXT], cut, hang."""
-        draft = self.folder / "mode.draft"
-        draft.write_text(f"{mode} {argument}".strip())
-        draft.replace(self.folder / "mode")
+        tell(self.folder, f"{mode} {argument}".strip())
 
     @property
     def asked(self) -> list[dict[str, str]]:
@@ -98,20 +96,12 @@ def register(folder: Path) -> Iterator[Register]:
     (folder / "asked").mkdir(parents=True)
     server = Register(0, folder)
     server.does("confirm")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.vies_server", str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        server.port = int(process.stdout.readline())
+    with serving("tests.vies_server", folder) as server.port:
         yield server
-    finally:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":
     Handler.folder = Path(sys.argv[1])
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
-        print(serving.server_port, flush=True)
-        serving.serve_forever()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        print(http.server_port, flush=True)
+        http.serve_forever()

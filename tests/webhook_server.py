@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.server_process import serving, tell
+
 SERIAL = count(1)
 
 
@@ -72,7 +72,7 @@ class Receiver:
 
     def behave(self, mode: str) -> None:
         """A status, with headers after a blank (``429 Retry-After: 60``), or hang, cut, drip, rubbish."""
-        (self.folder / "mode").write_text(mode)
+        tell(self.folder, mode)
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -83,16 +83,9 @@ class Receiver:
 def receiver(folder: Path) -> Iterator[Receiver]:
     """A receiver in a process of its own; it takes everything until it is told otherwise."""
     (folder / "requests").mkdir(parents=True)
-    (folder / "mode").write_text("204")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.webhook_server", str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield Receiver(folder, int(process.stdout.readline()))
-    finally:
-        process.kill()
-        process.wait()
+    tell(folder, "204")
+    with serving("tests.webhook_server", folder) as port:
+        yield Receiver(folder, port)
 
 
 if __name__ == "__main__":

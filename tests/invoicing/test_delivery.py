@@ -18,7 +18,8 @@ from tenants import messages
 from tenants.models import Contact, Message
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
 from tests.concurrency import in_thread
-from tests.smtp_server import ROOT, mail_server
+from tests.server_process import ROOT
+from tests.smtp_server import mail_server
 
 DAY = date(2026, 2, 1)
 
