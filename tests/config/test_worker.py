@@ -20,7 +20,8 @@ from invoicing.models import BillRun, DocumentFile, Invoice
 from tenants.models import Message
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
 from tests.conftest import OwnDatabase
-from tests.smtp_server import ROOT, mail_server
+from tests.server_process import ROOT
+from tests.smtp_server import mail_server
 
 DAY = date(2026, 2, 1)
 

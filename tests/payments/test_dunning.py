@@ -21,7 +21,7 @@ from tenants import files
 from tenants.models import Contact, Message
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
 from tests.concurrency import in_thread, wait_until_blocked
-from tests.smtp_server import ROOT
+from tests.server_process import ROOT
 
 ISSUED = date(2026, 2, 1)  # due on 15 February
 
