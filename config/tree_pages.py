@@ -25,7 +25,7 @@ from tenants.admin import figures
 from tenants.admin.accounts import STATUS_COLOURS, setting_text
 from tenants.admin.base import is_key
 from tenants.errors import OperatorError
-from tenants.models import Tenant, TreeChange
+from tenants.models import Access, NotificationPreference, Tenant, TreeChange
 from tenants.models.tenant import TenantQuerySet
 
 AT_ONCE = 200  # children that are shown before somebody asks for more
@@ -329,9 +329,23 @@ def effect_rows(effect: restructuring.Effect) -> dict[str, Any]:
         "staying": [(one.document, one.before, figures.money(one.amount, one.currency)) for one in effect.staying],
         "contracts": [(one.contract, one.account, one.successor, figures.day(one.day)) for one in effect.contracts],
         "contacts": effect.contacts,
+        "rights": [right_row(one) for one in effect.rights],
         "drafts": effect.drafts,
         "waits_for": effect.waits_for,
     }
+
+
+def right_row(right: restructuring.RightCopied) -> tuple[str, str]:
+    """Who gains what at the account that takes over, in words."""
+    if right.kind == "scope":
+        return right.who, gettext("sees this account and all below it")
+    if right.kind == "access":
+        fields = (Access._meta.get_field(name) for name in right.what)
+        return right.who, ", ".join(str(field.verbose_name) for field in fields)  # type: ignore[union-attr]
+    event, is_wanted = right.what
+    wanted = gettext("is written to") if is_wanted == "True" else gettext("is not written to")
+    role = gettext("Contacts: %(role)s") % {"role": NotificationPreference.Role(right.who).label}
+    return role, f"{NotificationPreference.Event(event).label}: {wanted}"
 
 
 def field_name(name: str) -> str:

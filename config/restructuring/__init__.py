@@ -3,7 +3,17 @@
 The tree has no days (docs/adr): a change is planned as a row and made on its day, by hand or by the night.
 """
 
-from config.restructuring.effects import Effect, RestructuringRefused
+from config.restructuring.effects import Effect, RestructuringRefused, RightCopied
 from config.restructuring.planning import CarriedOut, carry_out, carry_out_due, plan, preview, withdraw
 
-__all__ = ["CarriedOut", "Effect", "RestructuringRefused", "carry_out", "carry_out_due", "plan", "preview", "withdraw"]
+__all__ = [
+    "CarriedOut",
+    "Effect",
+    "RestructuringRefused",
+    "RightCopied",
+    "carry_out",
+    "carry_out_due",
+    "plan",
+    "preview",
+    "withdraw",
+]

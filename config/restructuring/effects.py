@@ -57,6 +57,15 @@ class ContractChange:
     day: date
 
 
+@dataclass(frozen=True, slots=True)
+class RightCopied:
+    """What a user or the contacts of a role have at another account, too: ``what`` are fields of the record's model."""
+
+    kind: str  # "access", "scope", "notification"
+    who: str
+    what: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Effect:
     """All that a change does. ``accounts`` counts those that stand elsewhere afterwards, with all below them."""
@@ -69,6 +78,7 @@ class Effect:
     staying: list[ItemChange] = field(default_factory=list)
     contracts: list[ContractChange] = field(default_factory=list)
     contacts: list[str] = field(default_factory=list)
+    rights: list[RightCopied] = field(default_factory=list)
     drafts: int = 0  # set aside
     waits_for: str = ""  # why it is not finished yet
 
@@ -82,6 +92,7 @@ class Effect:
             ],
             "contracts": [[one.contract, one.account, one.successor, one.day.isoformat()] for one in self.contracts],
             "contacts": self.contacts,
+            "rights": [[one.kind, one.who, *one.what] for one in self.rights],
             "drafts": self.drafts,
         }
 

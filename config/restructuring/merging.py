@@ -20,11 +20,13 @@ from config.restructuring.effects import (
     compare_settings,
     hold,
     note_staying,
+    references,
     refused,
     settings_of,
     take_over,
 )
-from config.restructuring.moving import hand_over
+from config.restructuring.moving import OF_CONTRACT, OF_TENANT, hand_over
+from config.restructuring.rights import copy_rights
 from invoicing.models import Invoice, OpenItem
 from tenants.models import Contact, Tenant
 from tenants.transactions import tree_lock
@@ -43,7 +45,8 @@ def merge(
     """Let ``into`` take over contracts, contacts, accounts below and, with ``takes_over``, open items; then close it.
 
     Contracts end here and go on there, from ``on`` or their first day, by amendments. Issued documents stay as they
-    are. In the caller's transaction. Raises ``RestructuringRefused`` and what transferring a contract raises.
+    are; whoever has rights here has them there, too. In the caller's transaction. Raises ``RestructuringRefused`` and
+    what transferring a contract raises.
     """
     tree_lock()
     tenant, into = Tenant.objects.get(pk=tenant.pk), Tenant.objects.get(pk=into.pk)
@@ -69,6 +72,7 @@ def merge(
     moving = Contact.objects.filter(tenant=tenant)
     effect.contacts = list(moving.order_by("name").values_list("name", flat=True))
     moving.update(tenant=into)
+    copy_rights(effect, tenant, into)
     if takes_over:
         take_over(effect, {item.pk: payer for item in OpenItem.objects.filter(payer=tenant, moved_to=None)}, on=on)
     note_staying(effect, list(OpenItem.objects.filter(payer=tenant).values_list("pk", flat=True)))
@@ -107,6 +111,10 @@ def split(
     new = Tenant(reference=reference, name=name, **{field: getattr(tenant, field) for field in COPIED})
     new.save()
     hold([new.pk])
+    itself = [name for name in OF_TENANT if getattr(tenant, f"{name}_id") == tenant.pk]
+    if itself:
+        Tenant.objects.filter(pk=new.pk).update(**dict.fromkeys(itself, new.pk))
+        new.refresh_from_db()
     effect = Effect(accounts=len(below))
     effect.fields.append(FieldChange(reference, "name", "", name))
     chosen = Subscription.objects.filter(tenant=tenant, pk__in=contracts_moved)
@@ -138,14 +146,31 @@ def transfer_all(
     by: User | None,
     channel: str,
 ) -> None:
-    """Let contracts that are not over go on at ``to``, each from ``on`` or its first day if that is later."""
+    """Let contracts that are not over go on at ``to``, each from ``on`` or its first day if that is later.
+
+    Who receives or pays for a contract by its own terms does so on, if it is above ``to``; else ``to`` decides.
+    """
+    line = set(to.get_ancestors(include_self=True).values_list("pk", flat=True))
     for subscription in found.filter(Q(ends_before=None) | Q(ends_before__gt=on)).order_by("reference"):
         day = max(on, subscription.starts_on)
         reference = free_reference(subscription)
-        contracts.transfer(
+        _ending, successor = contracts.transfer(
             subscription, tenant=to, reference=reference, effective=day, reason=reason, by=by, channel=channel
         )
+        _hand_on(effect, subscription, successor, line)
         effect.contracts.append(ContractChange(subscription.reference, to.reference, reference, day))
+
+
+def _hand_on(effect: Effect, subscription: Subscription, successor: Subscription, line: set[int]) -> None:
+    """Keep who receives and pays for the contract as long as it stands in the account's ``line``, and note who not."""
+    named = {name: getattr(subscription, f"{name}_id") for name in OF_CONTRACT}
+    names = references([*named.values(), successor.tenant_id])
+    for name, old in named.items():
+        now = successor.tenant_id if old == subscription.tenant_id else old if old in line else None
+        if now is not None:
+            Subscription.objects.filter(pk=successor.pk).update(**{name: now})
+        if now != old:
+            effect.fields.append(FieldChange(successor.reference, name, names[old], names[now]))
 
 
 def free_reference(subscription: Subscription) -> str:

@@ -12,11 +12,11 @@ from django.utils import translation
 
 from billing import contracts, metrics
 from billing.models import Subscription
-from config import books, business_day, restructuring
+from config import books, business_day, restructuring, tree_pages
 from invoicing.models import Invoice, JournalEntry, OpenItem, Posting
 from payments.models import DunningBlock
 from tenants import tree
-from tenants.models import Activity, Contact, Issuer, Tenant, TreeChange
+from tenants.models import Access, Activity, Contact, Issuer, NotificationPreference, StaffScope, Tenant, TreeChange
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
@@ -211,6 +211,50 @@ def test_a_merger_brings_contracts_contacts_accounts_below_and_open_items(issuer
     assert sum(invoice.net.amount for invoice in Invoice.objects.filter(issued_on=MARCH)) == Decimal("400")
 
 
+def test_a_merger_copies_rights_to_the_account_that_takes_over(issuer):
+    """Granted is what the user lacks there; a scope that holds there already, or a preference stated there, stays."""
+    old, new = account("OLD"), account("NEW")
+    anna, bert, carla = (User.objects.create_user(name) for name in ("anna", "bert", "carla"))
+    Access.objects.create(user=anna, tenant=old, with_descendants=False, sees_invoices=True, pays=True)
+    Access.objects.create(user=anna, tenant=new, with_descendants=False, sees_invoices=True)
+    Access.objects.create(user=bert, tenant=old, sees_usage=True)
+    Access.objects.create(user=carla, tenant=old, with_descendants=False, sees_usage=True)
+    Access.objects.create(user=carla, tenant=new, sees_usage=True)
+    StaffScope.objects.create(user=bert, tenant=old)
+    StaffScope.objects.create(user=carla, tenant=old)
+    StaffScope.objects.create(user=carla, tenant=new)
+    for event, role, here in [("reminder", "billing", False), ("invoice_issued", "billing", False)]:
+        NotificationPreference.objects.create(tenant=old, event=event, role=role, is_wanted=here)
+    NotificationPreference.objects.create(tenant=new, event="invoice_issued", role="billing", is_wanted=True)
+    effect = change("merge", "OLD", "NEW")
+    assert [(one.kind, one.who, one.what) for one in effect.rights] == [
+        ("access", "anna", ("pays",)),
+        ("access", "bert", ("with_descendants", "sees_usage")),
+        ("scope", "bert", ()),
+        ("notification", "billing", ("reminder", "False")),
+    ]
+    found = Access.objects.filter(tenant=new).order_by("user__username")
+    assert list(found.values_list("user__username", "with_descendants", "sees_invoices", "sees_usage", "pays")) == [
+        ("anna", False, True, False, True),
+        ("bert", True, False, True, False),
+        ("carla", True, False, True, False),
+    ]
+    assert list(StaffScope.objects.filter(tenant=new).order_by("user__username").values_list("user__username")) == [
+        ("bert",),
+        ("carla",),
+    ]
+    assert list(
+        NotificationPreference.objects.filter(tenant=new).order_by("event").values_list("event", "is_wanted")
+    ) == [("invoice_issued", True), ("reminder", False)]
+    assert tree_pages.effect_rows(effect)["rights"] == [
+        ("anna", "pays"),
+        ("bert", "with all accounts below, sees usage"),
+        ("bert", "sees this account and all below it"),
+        ("Contacts: invoices", "reminder: is not written to"),
+    ]
+    assert TreeChange.objects.get().outcome["rights"][1] == ["access", "bert", "with_descendants", "sees_usage"]
+
+
 def test_a_split_gives_contracts_and_accounts_below_to_a_new_account(issuer):
     kept = make_contract(issuer, account("OLD"), reference="V-KEPT", price=make_price())
     gone = make_contract(issuer, account("OLD"), reference="V-GONE", price=make_price())
@@ -227,6 +271,27 @@ def test_a_split_gives_contracts_and_accounts_below_to_a_new_account(issuer):
     kept.refresh_from_db()
     assert (kept.tenant.reference, kept.ends_before) == ("OLD", None)
     assert TreeChange.objects.get().target == spun
+
+
+def test_who_pays_for_a_contract_by_its_own_terms_is_kept_where_it_stands_above(issuer):
+    """SIDE splits off beside SHOP, below OLD: OLD goes on paying for one contract, SHOP's own part becomes SIDE's."""
+    shop, old = account("SHOP"), account("OLD")
+    Tenant.objects.filter(pk=shop.pk).update(invoice_to=shop)
+    price = make_price()
+    paid = make_contract(issuer, shop, reference="V-PAID", price=price, invoice_to=shop, pay_by=old)
+    effect = change("split", "SHOP", None, reference="SIDE", name="Nebenan", contracts=[paid.pk], children=[])
+    side, moved = account("SIDE"), Subscription.objects.get(reference="V-PAID-2")
+    assert (moved.invoice_to, moved.pay_by, side.invoice_to, side.pay_by, side.parent) == (side, old, side, old, old)
+    assert [(one.record, one.field, one.before, one.after) for one in effect.fields] == [
+        ("SIDE", "name", "", "Nebenan"),
+        ("V-PAID-2", "invoice_to", "SHOP", "SIDE"),
+    ]
+    effect = change("merge", "SIDE", "NEW")
+    moved = Subscription.objects.get(reference="V-PAID-2-2")
+    assert (moved.invoice_to.reference, moved.pay_by) == ("NEW", None)
+    assert ("V-PAID-2-2", "pay_by", "OLD", "") in [
+        (one.record, one.field, one.before, one.after) for one in effect.fields
+    ]
 
 
 def test_b_23_a_closed_account_is_skipped_and_listed_as_skipped(issuer):
