@@ -6,11 +6,9 @@ copies of earlier years; the copy is printed and mailed afterwards.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -21,11 +19,8 @@ from invoicing.models import Delivery, Invoice, Section, SectionCopy
 from invoicing.pdf import section_copy, troubles
 from invoicing.pdf.style import style_of
 from tenants import files, messages
-from tenants.errors import OperatorError
 from tenants.models import Contact, Message, Tenant
 from tenants.transactions import wake
-
-logger = logging.getLogger(__name__)
 
 
 def decide(documents: Sequence[Invoice]) -> int:
@@ -46,31 +41,9 @@ def unprinted() -> QuerySet[SectionCopy]:
 
 def print_pending(*, limit: int = 10**9) -> int:
     """Make the copies that are wanted and write their mails; returns how many. One's trouble stops no other."""
-    made = after = 0
-    while made < limit:
-        with transaction.atomic():
-            claimed = (
-                unprinted()
-                .filter(pk__gt=after)
-                .select_for_update(skip_locked=True, no_key=True, of=("self",))
-                .select_related("section__invoice__issuer", "section__tenant")
-                .order_by("pk")
-                .first()
-            )
-            if claimed is None:
-                break
-            after = claimed.pk
-            try:
-                with transaction.atomic():
-                    _print(claimed)
-            except OSError:  # no fault of the copy's: the next one would find the disk just as full
-                raise
-            except Exception as error:
-                logger.exception("A copy of a section cannot be made", extra={"copy": claimed.pk})
-                troubles.note(claimed, str(error) if isinstance(error, OperatorError) else type(error).__name__)
-                continue
-            made += 1
-    return made
+    return troubles.work_off(
+        unprinted().select_related("section__invoice__issuer", "section__tenant"), _print, limit=limit
+    )
 
 
 def render(section: Section) -> bytes:

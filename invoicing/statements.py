@@ -6,7 +6,6 @@ share one, as soon as no draft of that run waits for a decision any more.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,12 +26,9 @@ from invoicing.pdf import collective, troubles
 from invoicing.pdf.style import style_of
 from tenants import files, messages, notifications
 from tenants.copying import new_keys, table_of
-from tenants.errors import OperatorError
 from tenants.models import Issuer, Message, Tenant
 from tenants.responsibility import effective
 from tenants.transactions import lock_payers, wake
-
-logger = logging.getLogger(__name__)
 
 CHUNK: Final = 200  # statements of one transaction
 STATEMENTS = table_of(CollectiveStatement)
@@ -168,31 +164,7 @@ def print_pending(*, limit: int = 10**9) -> int:
 
     One statement's trouble stops no other: it is logged and rests before it is tried again.
     """
-    made = after = 0
-    while made < limit:
-        with transaction.atomic():
-            claimed = (
-                unprinted()
-                .filter(pk__gt=after)
-                .select_for_update(skip_locked=True, no_key=True, of=("self",))
-                .select_related("issuer", "payer")
-                .order_by("pk")
-                .first()
-            )
-            if claimed is None:
-                break
-            after = claimed.pk
-            try:
-                with transaction.atomic():
-                    _print(claimed)
-            except OSError:  # no fault of the statement's: the next one would find the disk just as full
-                raise
-            except Exception as error:
-                logger.exception("A collective statement cannot be made", extra={"statement": claimed.pk})
-                troubles.note(claimed, str(error) if isinstance(error, OperatorError) else type(error).__name__)
-                continue
-            made += 1
-    return made
+    return troubles.work_off(unprinted().select_related("issuer", "payer"), _print, limit=limit)
 
 
 def facts_of(statement: CollectiveStatement) -> collective.StatementFacts:

@@ -5,7 +5,6 @@ A reminder of an item and level exists once, under the payer's lock, so that a s
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,12 +28,9 @@ from payments import letter as letters
 from payments.kernel.reminders import Due, Item, Left, Level, decide
 from payments.models import DunningLevel, DunningPolicy, DunningRun, Letter, LetterDelivery, Reminder
 from tenants import files, messages, notifications
-from tenants.errors import OperatorError
 from tenants.models import Issuer, Message, Tenant
 from tenants.responsibility import effective
 from tenants.transactions import lock_payers, wake
-
-logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(minutes=10)  # after which a letter without a file is no longer just waiting for a worker
 CHUNK = 500  # payers of one transaction
@@ -266,33 +262,9 @@ def write_letters(*, limit: int, on_each: Callable[[], None] | None = None) -> i
 
     One letter's trouble stops no other: it is logged, stays without a file, and rests before it is tried again.
     """
-    made = after = 0
-    while made < limit:
-        with transaction.atomic():
-            claimed = (
-                waiting()
-                .filter(pk__gt=after)
-                .select_for_update(skip_locked=True, no_key=True, of=("self",))
-                .select_related("run__issuer", "payer")
-                .order_by("pk")
-                .first()
-            )
-            if claimed is None:
-                break
-            after = claimed.pk
-            try:
-                with transaction.atomic():
-                    _write_letter(claimed)
-            except OSError:  # no fault of the letter's: the next one would find the disk just as full
-                raise
-            except Exception as error:
-                logger.exception("A reminder letter cannot be made", extra={"letter": claimed.pk})
-                troubles.note(claimed, str(error) if isinstance(error, OperatorError) else type(error).__name__)
-                continue
-            made += 1
-        if on_each:
-            on_each()
-    return made
+    return troubles.work_off(
+        waiting().select_related("run__issuer", "payer"), _write_letter, limit=limit, on_each=on_each
+    )
 
 
 def facts_of(letter: Letter) -> letters.ReminderFacts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -10,7 +9,6 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import translation
 
@@ -23,11 +21,8 @@ from invoicing.pdf import troubles
 from invoicing.pdf.style import style_of
 from invoicing.price_notice.letter import NoticeFacts, PriceFacts, cover_note, file_title, render
 from tenants import files, messages
-from tenants.errors import OperatorError
 from tenants.models import Contact, Message, Tenant
 from tenants.transactions import wake
-
-logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(minutes=10)  # after which a letter without a file is no longer just waiting for a worker
 PARTY = ("reference", "name", "street", "postcode", "city", "country", "vat_id")
@@ -60,33 +55,8 @@ def write_notices(*, limit: int, on_each: Callable[[], None] | None = None) -> i
 
     One letter's trouble stops no other: it is logged, stays without a file, and rests before it is tried again.
     """
-    made = after = 0
-    while made < limit:
-        with transaction.atomic():
-            claimed = (
-                waiting()
-                .filter(pk__gt=after)
-                .select_for_update(skip_locked=True, no_key=True, of=("self",))
-                .select_related("campaign__issuer", "tenant__invoice_to")
-                .order_by("pk")
-                .first()
-            )
-            if claimed is None:
-                break
-            after = claimed.pk
-            try:
-                with transaction.atomic():
-                    _write(claimed)
-            except OSError:  # no fault of the letter's: the next one would find the disk just as full
-                raise
-            except Exception as error:
-                logger.exception("A letter about new prices cannot be made", extra={"letter": claimed.pk})
-                troubles.note(claimed, str(error) if isinstance(error, OperatorError) else type(error).__name__)
-                continue
-            made += 1
-        if on_each:
-            on_each()
-    return made
+    tray = waiting().select_related("campaign__issuer", "tenant__invoice_to")
+    return troubles.work_off(tray, _write, limit=limit, on_each=on_each)
 
 
 def facts_of(notice: PriceNotice) -> NoticeFacts:

@@ -297,7 +297,7 @@ def test_a_letter_that_cannot_be_made_rests_before_it_is_tried_again(monkeypatch
     dunning.remind(issuer, on=date(2026, 2, 20))
     letter = Letter.objects.get()
 
-    def refuse(_facts) -> bytes:
+    def refuse(*_arguments) -> bytes:
         raise RuntimeError
 
     with monkeypatch.context() as patch:
