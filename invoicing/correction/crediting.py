@@ -376,19 +376,13 @@ def _write(original: Invoice, key: int, parts: Sequence[Part], total: Totals, *,
             for position, (part, (starts_on, ends_before)) in enumerate(_with_days(parts), 1)
         ]
     )
-    VatShare.objects.bulk_create(
-        [
-            VatShare(
-                invoice_id=key,
-                vat_case=share.case.value,
-                vat_rate=share.rate,
-                currency=original.currency,
-                base=share.base,
-                vat=share.vat,
-            )
-            for share in total.shares
-        ]
-    )
+    taxed = {(one.vat_case, one.vat_rate): one for one in VatShare.objects.filter(invoice=original)}
+    shares = []
+    for share in total.shares:
+        one = taxed[share.case.value, share.rate]  # taxed as then: rule, reason, country and accounts
+        one.pk, one.invoice_id, one.base, one.vat = None, key, share.base, share.vat
+        shares.append(one)
+    VatShare.objects.bulk_create(shares)
 
 
 def _write_book_vat(original: Invoice, key: int, total: Totals) -> None:
