@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from invoicing.kernel.letter_texts import filled
 from invoicing.models import Letterhead, LetterText
 from tenants import files
+from tenants.models import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,10 @@ def style(head: Letterhead, words: Mapping[tuple[str, str], Words], logo: bytes 
     if logo is None:
         logo = files.read(head.logo) if head.logo else b""
     return Style(head.colour, logo, (head.foot_1, head.foot_2, head.foot_3, head.foot_4), words)
+
+
+def keep_logo(issuer: int, logo: bytes) -> File:
+    """The file of a normalised logo; one that the issuer had before is the same file again."""
+    digest = sha256(logo).hexdigest()
+    known = File.objects.filter(sha256=digest, path__startswith=f"logos/{issuer}/").first()
+    return known or files.store(f"logos/{issuer}/logo.png", logo, content_type="image/png")

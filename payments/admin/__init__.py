@@ -1,5 +1,5 @@
-"""Screens of dunning and disputes."""
+"""Screens of dunning, disputes and the texts of letters."""
 
-from payments.admin import disputes, dunning
+from payments.admin import disputes, dunning, letter_texts
 
-__all__ = ["disputes", "dunning"]
+__all__ = ["disputes", "dunning", "letter_texts"]

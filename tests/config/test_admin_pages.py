@@ -19,7 +19,7 @@ from billing import campaigns, contracts
 from billing.models import ChangeRequest, Grant, Price, PriceCampaign, Subscription
 from config.urls import urlpatterns
 from invoicing import correction, price_notice, statements
-from invoicing.models import ExchangeRate, Invoice, OpenItem, RefundRequest
+from invoicing.models import ExchangeRate, Invoice, Letterhead, LetterText, OpenItem, RefundRequest
 from payments import disputes, dunning
 from payments.models import DunningBlock
 from tenants import messages, webhooks
@@ -70,6 +70,8 @@ def fill(serial: int) -> None:
     )
     webhooks.open_endpoint(endpoint)
     webhooks.send_test(endpoint, now=datetime(2026, 3, 20, tzinfo=UTC))
+    Letterhead.objects.create(issuer=issuer, foot_1="Eigene Zeile")
+    LetterText.objects.create(issuer=issuer, opening="Guten Tag {customer},")
     batch = ImportBatch.objects.create(kind="tenants", file_name=f"{serial}.csv", sha256="0" * 64, counts={"new": 1})
     ImportRow.objects.create(batch=batch, number=1, reference="T1", state="new", cells={"name": "Café"})
     user = User.objects.create_user(f"user{serial}", is_staff=True)
