@@ -17,7 +17,7 @@ from django.utils.translation import get_language, gettext
 from billing.admin.catalog import summary_of
 from billing.contracts import term_of
 from billing.models import ChangeRequest, Subscription
-from config.cockpit import next_charges
+from config.account_page import next_charges
 from config.portal.doors import for_customers, rights_of
 from invoicing.models import CollectiveStatement, DocumentFile, Invoice, Line, OpenItem, Posting, Section
 from payments.models import Letter
