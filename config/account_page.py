@@ -21,7 +21,7 @@ from billing import charging
 from billing.contracts import term_of
 from billing.kernel.schedule import Timing
 from billing.models import Item, Subscription
-from config import account_panels
+from config import account_panels, account_vat
 from invoicing.admin.documents import STATE_COLOURS
 from invoicing.admin.ledger import with_open_amount
 from invoicing.models import Invoice, OpenItem
@@ -60,7 +60,7 @@ def page(request: HttpRequest, key: int) -> HttpResponse:
         "recipient": tenant.invoice_to or tenant,
         "payer": tenant.pay_by or tenant,
         "settings": settings_table(tenant),
-        "vat_check": tenant.vat_checks.first(),
+        "vat": account_vat.panel(user, tenant, today),
         "contacts": list(tenant.contacts.all()) if user.has_perm("tenants.view_contact") else None,
         "contracts": contracts(user, tenant, today) if user.has_perm("billing.view_subscription") else None,
         "open_items": open_items(user, tenant, today) if user.has_perm("invoicing.view_openitem") else None,

@@ -11,7 +11,7 @@ OURS = ("tenants", "billing", "invoicing", "payments")
 # Views of everything are added to each but support, whose views are named. Imports are the operator's, but for prices
 # and the issuer's bank details: a file changes them no less than a form.
 OPERATOR = """
-    tenants.change_message tenants.change_webhookmessage
+    tenants.change_message tenants.change_webhookmessage tenants.change_vatinquiry
     tenants.restructure_tenant
     tenants.add_tenant tenants.change_tenant tenants.add_contact tenants.change_contact tenants.delete_contact
     billing.add_subscription billing.change_subscription billing.add_item billing.change_item billing.delete_item

@@ -4,7 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from billing.admin import aligning, attention, metrics
-from config import account_panels, account_page, account_reports, account_settings, second_factor, tree_pages
+from config import account_page, account_reports, account_settings, account_vat, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, vat, what_if
 
 urlpatterns = [
@@ -31,7 +31,7 @@ urlpatterns = [
     path("admin/accounts/<int:key>/calendar/", admin.site.admin_view(calendar.page), name="account_calendar"),
     path("admin/accounts/<int:key>/calendar/link/", admin.site.admin_view(calendar.link), name="account_calendar_link"),
     path("calendar/<str:token>.ics", calendar.feed, name="calendar_feed"),
-    path("admin/accounts/<int:key>/ask-vies/", admin.site.admin_view(account_panels.ask_vies), name="account_ask_vies"),
+    path("admin/accounts/<int:key>/ask-vies/", admin.site.admin_view(account_vat.ask_vies), name="account_ask_vies"),
     path("admin/accounts/<int:key>/", admin.site.admin_view(account_page.page), name="account"),
     path("admin/contracts/<int:key>/what-if/", admin.site.admin_view(what_if.contract), name="what_if_contract"),
     path("admin/prices/<int:key>/what-if/", admin.site.admin_view(what_if.price), name="what_if_price"),

@@ -15,7 +15,7 @@ from moneyed import CURRENCIES
 from tenants import import_rows, vat_id
 from tenants.cells import Choice, Text, Whole
 from tenants.import_rows import CHANGED, NEW, UNCHANGED, Recipe, Staged, Verdict, add_errors, insert
-from tenants.models import ImportBatch, Tenant, VatCheck
+from tenants.models import ImportBatch, Issuer, Tenant, VatCheck
 from tenants.tabular import RowError
 from tenants.transactions import tree_lock
 from tenants.tree_numbers import number_trees
@@ -88,6 +88,7 @@ class Surroundings:
     known: set[str]
     above: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     circular: set[str] = field(default_factory=set)
+    issuers: set[str] = field(default_factory=set)  # their countries
 
 
 def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:
@@ -134,12 +135,23 @@ def judge_row(row: Staged, around: Surroundings) -> Verdict:
         if not answer.is_valid and (not stored or "vat_id" in stated):
             reason = gettext("%(reason)s (%(vat_id)s); it counts as none") % {"reason": answer.reason, "vat_id": number}
             warnings.append(RowError(row.number, "vat_id", reason))
+    elif _is_charged(stated, stored, around):
+        warnings.append(RowError(row.number, "vat_id", gettext("EU customer without a VAT id: VAT is charged")))
     if not stored:
         return Verdict(NEW, warnings=warnings)
     difference = import_rows.difference(stored_cells(stored), stated)
     if "parent" in difference:
         warnings.append(RowError(row.number, "parent", gettext("the account moves within the tree, with all below it")))
     return Verdict(CHANGED if difference else UNCHANGED, difference, warnings=warnings)
+
+
+def _is_charged(stated: dict[str, Any], stored: Tenant | None, around: Surroundings) -> bool:
+    """Whether a row states a business in another member state than all issuers are in, without a VAT id."""
+    if stored and not {"vat_id", "country"} & stated.keys():
+        return False
+    country = stated.get("country", stored.country if stored else "")
+    is_consumer = stored is not None and stored.buys_as == Tenant.BuysAs.CONSUMER
+    return bool(around.issuers) and country in vat_id.MEMBER_STATES - around.issuers and not is_consumer
 
 
 def refuse_orphans(batch: ImportBatch) -> None:
@@ -336,6 +348,7 @@ def read_surroundings(batch: ImportBatch, rows: Sequence[Staged]) -> Surrounding
         unknown = list(wanted - known)
         known |= set(batch.rows.filter(reference__in=unknown).order_by().values_list("reference", flat=True))
     around = Surroundings({tenant.reference: tenant for tenant in stored}, known)
+    around.issuers = set(Issuer.objects.order_by().values_list("country", flat=True))
     with connection.cursor() as cursor:
         cursor.execute(
             "select reference, ancestor, distance from import_above where reference = any(%s) order by distance",

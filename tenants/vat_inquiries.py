@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from tenants import intents, vies
+from tenants.errors import OperatorError
 from tenants.models import Intent, Issuer, Tenant, VatCheck, VatInquiry
 from tenants.transactions import acting, wake
 from tenants.vat_id import MEMBER_STATES
@@ -46,6 +48,26 @@ def ask(issuer: Issuer, tenants: Iterable[int]) -> int:
     if inquiries:
         wake("tenants.ask_vies")
     return len(inquiries)
+
+
+class NobodyToAsk(OperatorError):
+    """No address of VIES is configured."""
+
+
+@transaction.atomic
+def ask_now(issuer: Issuer, tenants: Iterable[int], *, now: datetime) -> int:
+    """Have VIES asked about accounts (keys) because a person wants to know; returns about how many it will be.
+
+    What waits already need not wait longer, what was given up is asked about anew. Raises ``NobodyToAsk``.
+    """
+    if not vies.is_asked():
+        raise NobodyToAsk(_("VIES is not asked: no address of it is configured (VIES_URL)."))
+    keys = list(tenants)
+    moved_up = VatInquiry.objects.filter(tenant__in=keys, state=Intent.State.WAITING).update(next_at=now)
+    asked = ask(issuer, keys)
+    if moved_up:
+        wake("tenants.ask_vies")
+    return moved_up + asked
 
 
 @transaction.atomic

@@ -29,7 +29,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldBooleanSwitchWidget
 
 from billing.models import Subscription
-from invoicing import bill_run, issuing, review
+from invoicing import bill_run, issuing, review, vat_warnings
 from invoicing.admin import corrections
 from invoicing.admin.documents import STATE_COLOURS, drafts_of, why_parked
 from invoicing.models import BillRun, Invoice, Outcome
@@ -313,6 +313,7 @@ class BillRunAdmin(RecordAdmin):
             "counts": state_counts(totals),
             "seen": review.seal(undecided(run).order_by().values_list("content_hash", flat=True)),
             "path": request.get_full_path(),
+            "charged": [charged_row(one) for one in vat_warnings.of_run(run)],
         }
 
     def progress_view(self, request: HttpRequest, object_id: int) -> JsonResponse:
@@ -542,6 +543,26 @@ def row_of(invoice: Invoice, flag: review.Flag | None) -> dict[str, Any]:
         "is_open": invoice.state in (Invoice.State.DRAFT, Invoice.State.HELD, Invoice.State.RELEASED),
         "flag": flag_text(flag, invoice.currency) if flag else "",
         "flag_kind": flag.kind if flag else "",
+    }
+
+
+def charged_row(one: vat_warnings.Charged) -> dict[str, Any]:
+    """A business in another member state that is charged VAT at home, and why."""
+    words = {"rate": figures.number(one.rate)}
+    if not one.vat_id:
+        reason = gettext("EU customer without a VAT id: charged %(rate)s %%") % words
+    elif one.is_unconfirmed:
+        reason = gettext("EU customer whose VAT id VIES has not confirmed: charged %(rate)s %%") % words
+    else:
+        reason = gettext("EU customer without a valid VAT id: charged %(rate)s %%") % words
+    return {
+        "payer": one.payer,
+        "recipient": one.recipient,
+        "vat_id": one.vat_id or figures.EMPTY,
+        "url": reverse("admin:invoicing_invoice_change", args=[one.invoice.pk]),
+        "document": str(one.invoice),
+        "reason": reason,
+        "gross": figures.money(one.invoice.gross.amount, one.invoice.currency),
     }
 
 
