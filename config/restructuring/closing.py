@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 from django.contrib.auth.models import User
@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing import charging, contracts
+from billing import contracts
 from billing.models import Subscription
 from config.restructuring.effects import (
     ContractChange,
@@ -26,6 +26,7 @@ from config.restructuring.effects import (
 )
 from config.restructuring.merging import bring_below, check_no_drafts, set_closed
 from config.restructuring.moving import hand_over
+from config.restructuring.unbilled import unbilled
 from invoicing import review
 from invoicing.models import Invoice, OpenItem
 from tenants.admin import figures
@@ -128,20 +129,3 @@ def _lift(effect: Effect, tenant: Tenant, children: list[Tenant], below: list[in
             child.save()
     hand_over(effect, below, {tenant.pk}, parent)
     compare_settings(effect, before, settings_of(below))
-
-
-def unbilled(tenant: Tenant, on: date) -> str:
-    """What a run through the day before ``on`` would still bill of its contracts, in words; empty: nothing."""
-    sums: Counter[str] = Counter()
-    for issuer in set(tenant.subscriptions.values_list("issuer_id", flat=True)):
-        payers = {tenant.pay_by_id or tenant.pk}
-        payers |= {key for key in tenant.subscriptions.values_list("pay_by_id", flat=True) if key is not None}
-        for charge in charging.propose(issuer, sorted(payers), through=on - timedelta(days=1)).charges:
-            if charge.position.contract.tenant == tenant.pk:
-                sums[charge.position.contract.currency] += charge.due.net  # type: ignore[assignment]
-    if not sums:
-        return ""
-    return gettext("%(sums)s net of %(account)s are still to be billed; it is closed once that is done.") % {
-        "sums": ", ".join(figures.money(Decimal(net), currency) for currency, net in sorted(sums.items())),
-        "account": tenant.reference,
-    }

@@ -27,6 +27,7 @@ from config.restructuring.effects import (
 )
 from config.restructuring.moving import OF_CONTRACT, OF_TENANT, hand_over
 from config.restructuring.rights import copy_rights
+from config.restructuring.unbilled import unbilled
 from invoicing.models import Invoice, OpenItem
 from tenants.models import Contact, Tenant
 from tenants.transactions import tree_lock
@@ -45,7 +46,9 @@ def merge(
     """Let ``into`` take over contracts, contacts, accounts below and, with ``takes_over``, open items; then close it.
 
     Contracts end here and go on there, from ``on`` or their first day, by amendments. Issued documents stay as they
-    are; whoever has rights here has them there, too. In the caller's transaction. Raises ``RestructuringRefused`` and
+    are; whoever has rights here has them there, too. As long as something is to be billed, say what was paid ahead for
+    the days that go on there, it stays open: the effect's ``waits_for`` says for what; the same call takes over what
+    came of it and closes it. In the caller's transaction. Raises ``RestructuringRefused`` and
     what transferring a contract raises.
     """
     tree_lock()
@@ -76,7 +79,9 @@ def merge(
     if takes_over:
         take_over(effect, {item.pk: payer for item in OpenItem.objects.filter(payer=tenant, moved_to=None)}, on=on)
     note_staying(effect, list(OpenItem.objects.filter(payer=tenant).values_list("pk", flat=True)))
-    set_closed(effect, tenant)
+    effect.waits_for = unbilled(tenant, on)
+    if not effect.waits_for:
+        set_closed(effect, tenant)
     return effect
 
 

@@ -84,11 +84,16 @@ def carry_out(change: TreeChange, *, by: User | None, channel: str) -> Effect:
         if fresh.state != TreeChange.State.PLANNED:
             return Effect()
         effect = _make(fresh, by=by, channel=channel)
-        fresh.refusal = effect.waits_for
+        fresh.refusal, fresh.outcome = effect.waits_for, _together(fresh.outcome, effect.facts())
         if not effect.waits_for:
-            fresh.state, fresh.done_at, fresh.outcome = TreeChange.State.DONE, Now(), effect.facts()
+            fresh.state, fresh.done_at = TreeChange.State.DONE, Now()
         fresh.save()
         return effect
+
+
+def _together(before: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """What a change has done that had to wait: what it did then, and what it did now."""
+    return {name: before[name] + done if name in before else done for name, done in facts.items()}
 
 
 @dataclass(slots=True)

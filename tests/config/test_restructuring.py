@@ -211,6 +211,35 @@ def test_a_merger_brings_contracts_contacts_accounts_below_and_open_items(issuer
     assert sum(invoice.net.amount for invoice in Invoice.objects.filter(issued_on=MARCH)) == Decimal("400")
 
 
+def test_a_merger_within_a_paid_period_closes_the_account_once_the_rest_was_given_back(issuer):
+    """Paid ahead there, charged here: the customer pays each day once, and one account owes it all."""
+    make_contract(issuer, account("OLD"), reference="V-OLD", price=make_price())
+    bill(issuer, FEBRUARY)
+    plan = restructuring.plan(
+        "merge", account("OLD"), account("NEW"), {}, on=date(2026, 2, 15), reason="", by=None, channel="command"
+    )
+    effect = restructuring.carry_out(plan, by=None, channel="command")
+    assert [(one.contract, one.successor) for one in effect.contracts] == [("V-OLD", "V-OLD-2")]
+    assert effect.waits_for == "-€50.00 net of OLD are still to be billed; it is closed once that is done."
+    plan.refresh_from_db()
+    assert (plan.state, plan.refusal, account("OLD").status) == ("planned", effect.waits_for, "active")
+    assert restructuring.carry_out_due(on=date(2026, 2, 16)).done == 0
+    bill(issuer, date(2026, 2, 16))
+    assert sorted(Invoice.objects.filter(issued_on=date(2026, 2, 16)).values_list("payer__reference", "net")) == [
+        ("NEW", Decimal("50.00")),
+        ("OLD", Decimal("-50.00")),
+    ]
+    assert restructuring.carry_out_due(on=date(2026, 2, 17)).done == 1
+    plan.refresh_from_db()
+    assert (plan.state, account("OLD").status) == ("done", "closed")
+    assert plan.outcome["contracts"] == [["V-OLD", "NEW", "V-OLD-2", "2026-02-15"]]
+    assert [row[0] for row in plan.outcome["fields"]] == ["SHOP", "SHOP", "SHOP", "OLD"]
+    assert {payer for payer, _number in left_open()} == {"NEW"}
+    # February for SHOP, V-OLD less its second half, that half anew, and NEW's own two
+    assert sum(left_open().values()) == Decimal("1.19") * (100 + 100 - 50 + 50 + 200)
+    assert [breach for breach in books.check() if breach.invariant not in ("coverage", "guards")] == []
+
+
 def test_a_merger_copies_rights_to_the_account_that_takes_over(issuer):
     """Granted is what the user lacks there; a scope that holds there already, or a preference stated there, stays."""
     old, new = account("OLD"), account("NEW")
