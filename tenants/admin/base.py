@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import RelatedDropdownFilter
@@ -158,6 +158,10 @@ class VisibleRelatedFilter(RelatedDropdownFilter):
         return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to=seen)
 
 
+class BeyondBounds(OperatorError):
+    """Staff with bounds would make, or move, a record that they may not see."""
+
+
 class SeenOnly:
     """Rows, and what a form offers to choose from, are those that the user sees."""
 
@@ -255,6 +259,14 @@ class Screen(SeenOnly, ModelAdmin):
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         return self.on_record(request, lambda: super(Screen, self).delete_view(request, object_id, extra_context))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """What staff with bounds save lies within them, whatever it names: not all that a form offers does."""
+        super().save_related(request, form, formsets, change)
+        if is_bounded(request.user) and not self.get_queryset(request).filter(pk=form.instance.pk).exists():
+            raise BeyondBounds(
+                gettext("“%(record)s” would lie beyond what you see. Nothing was changed.") % {"record": form.instance}
+            )
 
     def on_record(self, request: HttpRequest, view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
         """Run ``view`` so that the activity record names the user; a refusal becomes a message and changes nothing."""

@@ -19,7 +19,7 @@ from config.portal import urls
 from invoicing.models import Section
 from payments.models import Letter
 from tenants.admin.base import SeenOnly
-from tenants.models import Access, Contact, StaffScope
+from tenants.models import Access, Contact, StaffScope, WebhookEndpoint
 from tenants.models.visibility import Visibility, VisibleTo
 from tests.config.portal.conftest import World, customer, signed_in, staff
 
@@ -255,3 +255,20 @@ def test_choices_of_forms_and_filters_are_those_the_user_sees(world):
     add = reverse("admin:tenants_contact_add")
     refused = client.post(add, {"tenant": world.accounts["OTHER"].pk, "name": "Spion"})
     assert refused.status_code == 200 and not Contact.objects.filter(name="Spion").exists()
+
+
+def test_staff_with_bounds_make_nothing_beyond_them(world):
+    """Issuers are shown to all; an endpoint would tell of all documents of one."""
+    user = staff("operator", "approver")
+    StaffScope.objects.create(user=user, tenant=world.accounts["OWN"])
+    client = signed_in(user)
+    issuer = world.documents["OWN"].issuer
+    endpoint = {"name": "Spion", "issuer": issuer.pk, "url": "https://spy.example/", "events": ["invoice.issued"]}
+    add = reverse("admin:tenants_webhookendpoint_add")
+    answer = client.post(add, endpoint, follow=True)
+    assert "„Spion“ läge außerhalb" in answer.content.decode()
+    assert not WebhookEndpoint.objects.exists()
+
+    StaffScope.objects.create(user=user, issuer=issuer)
+    signed_in(user).post(add, endpoint)
+    assert WebhookEndpoint.objects.get().issuer == issuer
