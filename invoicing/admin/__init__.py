@@ -1,5 +1,5 @@
 """Screens of bill runs, documents and their corrections, and the books."""
 
-from invoicing.admin import corrections, documents, ledger, letterheads, runs, statements, taxes
+from invoicing.admin import approvals, corrections, documents, ledger, letterheads, runs, statements, taxes
 
-__all__ = ["corrections", "documents", "ledger", "letterheads", "runs", "statements", "taxes"]
+__all__ = ["approvals", "corrections", "documents", "ledger", "letterheads", "runs", "statements", "taxes"]
