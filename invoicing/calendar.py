@@ -73,7 +73,7 @@ def _invoices(found: Sequence[Subscription], on: date, through: date) -> Iterato
     issuers = Issuer.objects.in_bulk(by_issuer)
     for issuer, keys in sorted(by_issuer.items()):
         charges = charging.propose_contracts(keys, through=through).charges
-        corrected = [key for charge in charges if (key := charge.due.corrects or charge.due.reverses)]
+        corrected = [taken for charge in charges if (taken := charge.due.corrects or charge.due.reverses)]
         originals, _undecided = grouping.read_originals(corrected) if corrected else ({}, [])
         named = grouping.accounts_of(charge.position.contract for charge in charges)
         named |= {account for original in originals.values() for account in (original.recipient, original.payer)}
