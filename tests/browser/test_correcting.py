@@ -37,6 +37,7 @@ def test_cancel_a_document_and_credit_another(desk_in: Callable[[str], Desk], la
     page.locator("[name=username]").fill(CLERK)
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=desk.said("Cancel document"), exact=True)).to_be_visible()
     desk.look("30 a document and how to correct it")
 
     desk.follow("Cancel document")
@@ -64,6 +65,8 @@ def test_cancel_a_document_and_credit_another(desk_in: Callable[[str], Desk], la
     page.locator("[name=reason]").fill("Nicht bestellt")
     desk.look("35 a line is disputed")
     desk.click("Note the dispute")
+    noted = desk.said("The line is disputed: nobody is reminded of it until the dispute is resolved.")
+    expect(page.get_by_text(noted)).to_be_visible()
     desk.look("36 a dispute")
 
     made = from_database(lambda: list(Invoice.objects.filter(corrects__isnull=False).order_by("pk")))
