@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
+from billing.kernel.money import places_of
 from invoicing import drafting, former_vat, grouping, parties, posting, refunds_wanted, review, taxation, vat_waiting
 from invoicing.kernel.content import chained
-from invoicing.kernel.totals import Share
+from invoicing.kernel.totals import Share, vat_of
 from invoicing.kernel.vat import Case
 from invoicing.models import BillRun, Invoice, NumberRange, Outcome, VatShare
 from tenants.copying import table_of
@@ -29,10 +31,22 @@ PREFIXES = {
     Invoice.Kind.CANCELLATION.value: "ST",
 }
 CHUNK = 500
+ZERO = Decimal(0)
+BASES = """
+    select invoice_id, vat_case, vat_rate, sum(net)
+      from (select invoice_id, vat_case, vat_rate, net from invoicing_line where invoice_id = any(%s)
+            union all
+            select invoice_id, vat_case, vat_rate, -amount from invoicing_allowance where invoice_id = any(%s)) part
+     group by invoice_id, vat_case, vat_rate
+"""
 
 
 class Outdated(OperatorError):
     """What a draft was made from has changed since: it must be computed again before it can be issued."""
+
+
+class DoesNotAddUp(OperatorError):
+    """What a draft states in sum is not what its lines and discounts come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,7 @@ def issue(invoices: Sequence[int], *, by: Any = None) -> int:
 
 
 def issuables_of(invoices: Sequence[Invoice]) -> dict[int, Issuable]:
-    """Stored drafts as they are to get a number, by key; one query."""
+    """Stored drafts as they are to get a number, by key; two queries. Raises ``DoesNotAddUp``."""
     shares: dict[int, list[Share]] = defaultdict(list)
     for invoice_id, case, rate, base, vat, role in (
         VatShare.objects.filter(invoice__in=invoices)
@@ -108,6 +122,7 @@ def issuables_of(invoices: Sequence[Invoice]) -> dict[int, Issuable]:
         .values_list("invoice_id", "vat_case", "vat_rate", "base", "vat", "ledger_role")
     ):
         shares[invoice_id].append(Share(Case(case), rate, base, vat, role))
+    check_sums(invoices, shares)
     return {
         i.pk: Issuable(
             posting.Receivable(
@@ -118,6 +133,38 @@ def issuables_of(invoices: Sequence[Invoice]) -> dict[int, Issuable]:
         )
         for i in invoices
     }
+
+
+def check_sums(invoices: Sequence[Invoice], shares: Mapping[int, Sequence[Share]]) -> None:
+    """Add stored drafts up once more: lines and allowances to the VAT shares, and these to net, VAT and gross (BR-CO).
+
+    The VAT of corrections by hand rests on what was given back before, and is not reckoned anew.
+    One query. Raises ``DoesNotAddUp`` naming the recipient.
+    """
+    bases: dict[int, dict[tuple[str, Decimal], Decimal]] = defaultdict(dict)
+    keys = [invoice.pk for invoice in invoices]
+    with connection.cursor() as cursor:
+        cursor.execute(BASES, [keys, keys])
+        for key, case, rate, base in cursor.fetchall():
+            bases[key][case, rate] = base
+    for invoice in invoices:
+        own = shares.get(invoice.pk, ())
+        net, vat, gross = invoice.net.amount, invoice.vat.amount, invoice.gross.amount
+        if (
+            bases[invoice.pk] != {(share.case.value, share.rate): share.base for share in own}
+            or net != sum((share.base for share in own), ZERO)
+            or vat != sum((share.vat for share in own), ZERO)
+            or gross != net + vat
+            or (invoice.corrects_id is None and any(share.vat != _vat(share, invoice.currency) for share in own))
+        ):
+            raise DoesNotAddUp(
+                _("%(recipient)s: the sums of the draft do not add up. Discard and compute it again.")
+                % {"recipient": invoice.parties["buyer"]["reference"]}
+            )
+
+
+def _vat(share: Share, currency: str) -> Decimal:
+    return vat_of(share.base, share.rate, places_of(currency))
 
 
 def number(issuer: Issuer, issuables: Sequence[Issuable], *, on: date) -> None:

@@ -6,7 +6,7 @@ itself what a killed worker left: judge, hold what failed, issue what a run issu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -69,12 +69,25 @@ def judge_drafts(invoices: Sequence[int]) -> None:
 
     Raises ``BreaksRules`` in plain words if one fails. What is no e-invoice, or judged already, is left alone.
     """
-    drafts = list(Invoice.objects.filter(pk__in=invoices).electronic().unjudged())
-    if drafts:
-        _judge(drafts)
+    Verdict.objects.bulk_create(verdicts_on(contents_of(invoices)), ignore_conflicts=True)
     failed = Invoice.objects.filter(pk__in=invoices).electronic().filter(_failed()).order_by("pk").first()
     if failed is not None:
         raise BreaksRules(reason_of(failed))
+
+
+def contents_of(invoices: Sequence[int]) -> dict[str, DocumentFacts]:
+    """By content hash: the facts of those of the drafts (keys) that are still to be judged."""
+    drafts = list(Invoice.objects.filter(pk__in=invoices).electronic().unjudged())
+    return dict(zip((d.content_hash for d in drafts), facts_of([d.pk for d in drafts]), strict=True))
+
+
+def verdicts_on(contents: Mapping[str, DocumentFacts]) -> list[Verdict]:
+    """Judge documents by their content, whether or not they are stored; the verdicts are not kept yet."""
+    found = judge.findings_apart([written(facts) for facts in contents.values()]) if contents else []
+    return [
+        _verdict(content_hash, facts, findings)
+        for (content_hash, facts), findings in zip(contents.items(), found, strict=True)
+    ]
 
 
 def reason_of(draft: Invoice) -> str:
@@ -95,25 +108,15 @@ def sentences(draft: Invoice, verdict: Verdict) -> list[tuple[str, advice.Subjec
 def _judge_some(limit: int) -> int:
     drafts = Invoice.objects.drafts().unjudged()
     claimed = list(drafts.select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("pk")[:limit])
-    again = set(Invoice.objects.filter(pk__in=[draft.pk for draft in claimed]).unjudged().values_list("pk", flat=True))
-    _judge([draft for draft in claimed if draft.pk in again])
-    return len(again)
+    contents = contents_of([draft.pk for draft in claimed])
+    Verdict.objects.bulk_create(verdicts_on(contents), ignore_conflicts=True)
+    return len(contents)
 
 
-def _judge(drafts: Sequence[Invoice]) -> None:
-    documents = facts_of([draft.pk for draft in drafts])
-    found = judge.findings_apart([written(facts) for facts in documents])
-    verdicts = {
-        draft.content_hash: _verdict(draft, facts, findings)
-        for draft, facts, findings in zip(drafts, documents, found, strict=True)
-    }
-    Verdict.objects.bulk_create(verdicts.values(), ignore_conflicts=True)
-
-
-def _verdict(draft: Invoice, facts: DocumentFacts, found: Sequence[judge.Finding]) -> Verdict:
+def _verdict(content_hash: str, facts: DocumentFacts, found: Sequence[judge.Finding]) -> Verdict:
     own = advice.own_findings(facts)
     findings = [asdict(finding) for finding in [*own, *found]]
-    return Verdict(content_hash=draft.content_hash, rules=judge.VERSION, passed=not findings, findings=findings)
+    return Verdict(content_hash=content_hash, rules=judge.VERSION, passed=not findings, findings=findings)
 
 
 def _hold(draft: Invoice) -> int:

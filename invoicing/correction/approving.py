@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from invoicing.correction import cancelling, crediting
+from invoicing.correction import cancelling, crediting, drafts
 from invoicing.correction.crediting import Wanted
 from invoicing.correction.drafts import NotCorrectable
 from invoicing.correction.limits import NeedsApproval
@@ -67,13 +68,20 @@ def asked_for(approval: Approval) -> Preview:
     return _preview(approval.row, _wanted(approval), on=_day(approval), reason=approval.reason)
 
 
-@transaction.atomic
 def approve(approval: int, *, by: Any, note: str = "") -> int | None:
     """Approve what another person asked for and issue it; returns the key of the document.
 
     ``None`` where it would no longer be what was asked for: the approval has lapsed then, its note says why.
     Raises ``NotToBeDecided``.
     """
+    asked = Approval.objects.get(pk=approval)
+    with suppress(NotCorrectable):  # found again below, and recorded
+        drafts.judge_ahead([asked.row], lambda: _drafted(asked))
+    return _approve(approval, by=by, note=note)
+
+
+@transaction.atomic
+def _approve(approval: int, *, by: Any, note: str) -> int | None:
     found = _open(approval)
     if found.requested_by_id == by.pk:
         raise NotToBeDecided(_("Whoever asks for something cannot approve it."))
@@ -97,6 +105,13 @@ def approve(approval: int, *, by: Any, note: str = "") -> int | None:
         return None
     _decide(found, Approval.Decision.APPROVED, by, note)
     return document
+
+
+def _drafted(approval: Approval) -> list[int]:
+    wanted, on = _wanted(approval), _day(approval)
+    if wanted is None:
+        return cancelling.draft([approval.row], on=on, reason=approval.reason)
+    return [crediting.draft(approval.row, wanted, on=on, reason=approval.reason)]
 
 
 @transaction.atomic

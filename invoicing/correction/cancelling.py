@@ -16,6 +16,7 @@ from invoicing.correction.drafts import (
     NotCorrectable,
     copy_negated,
     issue,
+    judge_ahead,
     refuse_before,
     refuse_without_reason,
     seal,
@@ -92,7 +93,6 @@ def _refusal(
     return None
 
 
-@transaction.atomic
 def cancel(
     invoices: Sequence[int], *, on: date, reason: str, by: Any = None, seen: str | None = None, approved: bool = False
 ) -> list[int]:
@@ -102,12 +102,14 @@ def cancel(
     as a credit balance. ``seen`` is the content hash of what the person looked at, of one document.
     Raises ``NotCorrectable``, ``NeedsApproval`` above the issuer's limit unless ``approved``, and ``LookAgain``.
     """
-    drafts = draft(invoices, on=on, reason=reason)
-    if seen is not None and list(seal(drafts).values()) != [seen]:
-        raise LookAgain(_("The document would no longer be what you looked at. Nothing was changed; look again."))
-    if not approved:
-        limits.refuse_above(drafts)
-    issue(drafts, on=on, action="cancelled", reason=reason, by=by)
+    judge_ahead(invoices, lambda: draft(invoices, on=on, reason=reason))
+    with transaction.atomic():
+        drafts = draft(invoices, on=on, reason=reason)
+        if seen is not None and list(seal(drafts).values()) != [seen]:
+            raise LookAgain(_("The document would no longer be what you looked at. Nothing was changed; look again."))
+        if not approved:
+            limits.refuse_above(drafts)
+        issue(drafts, on=on, action="cancelled", reason=reason, by=by)
     return drafts
 
 

@@ -22,6 +22,7 @@ from invoicing.correction.drafts import (
     NotCorrectable,
     copy_negated,
     issue,
+    judge_ahead,
     refuse_before,
     refuse_without_reason,
     seal,
@@ -91,7 +92,6 @@ def creditable(invoice: Invoice) -> list[Creditable]:
         ]
 
 
-@transaction.atomic
 def credit(
     invoice: int,
     wanted: Sequence[Wanted],
@@ -108,12 +108,14 @@ def credit(
     are. ``seen`` is the content hash of what the person looked at.
     Raises ``NotCorrectable``, ``NeedsApproval`` above the issuer's limit unless ``approved``, and ``LookAgain``.
     """
-    key = draft(invoice, wanted, on=on, reason=reason)
-    if seen is not None and seal([key])[key] != seen:
-        raise LookAgain(_("The document would no longer be what you looked at. Nothing was changed; look again."))
-    if not approved:
-        limits.refuse_above([key])
-    issue([key], on=on, action="credited", reason=reason, by=by)
+    judge_ahead([invoice], lambda: [draft(invoice, wanted, on=on, reason=reason)])
+    with transaction.atomic():
+        key = draft(invoice, wanted, on=on, reason=reason)
+        if seen is not None and seal([key])[key] != seen:
+            raise LookAgain(_("The document would no longer be what you looked at. Nothing was changed; look again."))
+        if not approved:
+            limits.refuse_above([key])
+        issue([key], on=on, action="credited", reason=reason, by=by)
     return key
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from invoicing.correction.cancelling import cancel
@@ -65,8 +64,7 @@ def cancel_run(
 def _settle(keys: Sequence[int], found: Cancelled, **how: Any) -> int:
     """Cancel all or none; if that is refused, each half for itself, down to the document that cannot be cancelled."""
     try:
-        with transaction.atomic():
-            return len(cancel(keys, **how))
+        return len(cancel(keys, **how))
     except OperatorError as refusal:
         if len(keys) == 1:
             found.parked[keys[0]] = refusal

@@ -40,4 +40,9 @@ def _preview(write: Callable[[], int], with_pdf: bool) -> Preview:
         key = write()
         draft = Invoice.objects.select_related("issuer").get(pk=key)
         facts = pdf.facts_of([key])[0]
-    return Preview(facts, draft.content_hash, limits.needs_approval(draft), pdf.render(facts, pdf.style_of(draft.issuer_id)) if with_pdf else b"")
+    return Preview(
+        facts,
+        draft.content_hash,
+        limits.needs_approval(draft),
+        pdf.render(facts, pdf.style_of(draft.issuer_id)) if with_pdf else b"",
+    )

@@ -6,11 +6,12 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from config import books
-from invoicing import correction
+from invoicing import correction, judging
 from invoicing.correction import NotCorrectable, Wanted
+from invoicing.einvoice import judge
 from invoicing.models import Invoice, JournalEntry
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.concurrency import in_thread, wait_until_blocked
@@ -76,3 +77,23 @@ def test_what_breaks_off_leaves_nothing_behind(invoice):
     assert cancel(invoice)
     assert Invoice.objects.get(kind="cancellation").number == "ST-2026-00001"
     assert [str(breach) for breach in books.check(limit=5, with_files=False)] == []
+
+
+@pytest.mark.parametrize("correct", [cancel, lambda invoice: [credit(invoice, "10.00")]], ids=["cancel", "credit"])
+def test_an_e_invoice_is_judged_while_no_payer_is_locked(own_database, correct, monkeypatch):
+    issuer = make_issuer(reference="MAIN", document_format="zugferd")
+    make_contract(issuer, make_tenant(), price=make_price((None, "100.00", "0")))
+    bill(issuer, FEBRUARY)
+    judging.judge_pending()
+    invoice = Invoice.objects.get()
+    judged, inside = judge.findings_apart, []
+
+    def watched(documents):
+        if documents:
+            inside.append(connection.in_atomic_block)
+        return judged(documents)
+
+    monkeypatch.setattr(judge, "findings_apart", watched)
+    [made] = correct(invoice)
+    assert inside == [False]  # once, and issuing found the verdict
+    assert Invoice.objects.get(pk=made).state == "issued"

@@ -84,6 +84,16 @@ def test_a_missing_leitweg_id_holds_the_document_and_says_so_in_the_issuer_s_lan
     assert judge_all() == judging.Judged(judged=1, held=0, issued=1)
 
 
+def test_a_character_that_no_xml_can_hold_holds_that_document_and_no_other(issuer):
+    one_customer(issuer, reference="KAPUTT", name="Caf\ufffe GmbH")
+    one_customer(issuer)
+    run = bill(issuer, FEBRUARY)
+    assert judge_all() == judging.Judged(judged=2, held=1, issued=1)
+    held = run.invoices.get(state=Invoice.State.HELD)
+    assert held.recipient.reference == "KAPUTT"
+    assert held.reason.startswith("Ein Text des Mandanten KAPUTT oder seiner Verträge enthält ein Zeichen")
+
+
 def test_drafts_wait_for_a_person_and_for_the_verdict(issuer):
     one_customer(issuer)
     run = bill(issuer, FEBRUARY, issues=False)
@@ -177,3 +187,27 @@ def test_each_vat_case_of_the_book_is_judged(issuer, buyer, case, form, tmp_path
     path = tmp_path / "document.xml"
     path.write_bytes(files.read(DocumentFile.objects.get(invoice=document, kind="xml").file))
     assert fatal_findings(path) == {"document.xml": []}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda draft: draft.vat_shares.update(base=F("base") + 1),
+        lambda draft: draft.lines.update(net=F("net") - 1),
+        lambda draft: Invoice.objects.filter(pk=draft.pk).update(vat=F("vat") + 1, gross=F("gross") + 1),
+        lambda draft: (
+            draft.vat_shares.update(vat=F("vat") + 1),
+            Invoice.objects.filter(pk=draft.pk).update(vat=F("vat") + 1, gross=F("gross") + 1),
+        ),
+    ],
+    ids=["share", "line", "total", "rate"],
+)
+def test_issuing_adds_up_once_more(issuer, spoil):
+    """Where no rules are run, too: of what is printed only."""
+    one_customer(issuer, document_format="pdf")
+    run = bill(issuer, FEBRUARY, issues=False)
+    review.release(run.invoices.all())
+    spoil(run.invoices.get())
+    with pytest.raises(issuing.DoesNotAddUp, match="KUNDE"):
+        issuing.issue_released(run)
+    assert run.invoices.get().number is None
