@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -33,13 +31,13 @@ from invoicing.pdf.style import style_of
 from invoicing.revenue import By, Revenue, revenue
 from tenants import responsibility
 from tenants.admin import figures
+from tenants.admin.csv_files import csv_answer
 from tenants.admin.scope import Scope, scope_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
 
 SHOWN = 1_000
 BARS = 12
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 # The account statement
@@ -119,22 +117,22 @@ def statement_csv(tenant: Tenant, found: Sequence[Statement]) -> HttpResponse:
     rows: list[list[Any]] = []
     for one in found:
         balance = one.opening
-        rows.append([one.currency, "", gettext("opening balance"), "", tenant.reference, "", plain(balance)])
+        rows.append([one.currency, "", gettext("opening balance"), "", tenant.reference, "", balance])
         for movement in one.movements:
             balance += movement.amount
             text = movement_text(movement)
             rows.append(
                 [
                     one.currency,
-                    movement.day.isoformat(),
+                    movement.day,
                     text,
                     movement.document,
                     movement.account,
-                    plain(movement.amount),
-                    plain(balance),
+                    movement.amount,
+                    balance,
                 ]
             )
-        rows.append([one.currency, "", gettext("closing balance"), "", tenant.reference, "", plain(one.closing)])
+        rows.append([one.currency, "", gettext("closing balance"), "", tenant.reference, "", one.closing])
     return csv_answer(f"{tenant.reference}-statement.csv", head, rows)
 
 
@@ -197,7 +195,7 @@ def revenue_page(request: HttpRequest) -> HttpResponseBase:
             language=get_language() or "en",
         )
     if request.GET.get("as") == "csv":
-        rows = [[one.key, one.name, one.currency, plain(one.net), one.documents] for one in found]
+        rows = [[one.key, one.name, one.currency, one.net, one.documents] for one in found]
         return csv_answer(f"revenue-by-{by}.csv", [str(by), "name", "currency", "net", "documents"], rows)
     query = request.GET.copy()
     query["as"] = "csv"
@@ -255,25 +253,3 @@ def label_of(by: By, one: Revenue) -> str:
     if by is By.MONTH:
         return date_format(date.fromisoformat(f"{one.key}-01"), "M y")
     return one.key or gettext("no partner")
-
-
-def plain(amount: Decimal) -> str:
-    return f"{amount:f}"
-
-
-def csv_answer(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
-    """A file for a spreadsheet: UTF-8 with a mark, semicolons; text that could be a formula is defused."""
-    response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Cache-Control"] = "no-store"
-    out = csv.writer(response, delimiter=";", lineterminator="\r\n")
-    out.writerow(head)
-    for row in rows:
-        out.writerow([defused(cell) for cell in row])
-    return response
-
-
-def defused(cell: Any) -> Any:
-    """A cell that a spreadsheet would take for a formula, as text; amounts stay amounts."""
-    is_amount = isinstance(cell, str) and re.fullmatch(r"-?\d+(\.\d+)?", cell)
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) and not is_amount else cell

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -21,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.contracts import renewals
 from billing.models import Subscription
 from tenants.admin import figures
-from tenants.cells import neutralised
+from tenants.admin.csv_files import csv_answer
 
 DAYS: Final = 60
 MOST_DAYS: Final = 730
@@ -41,10 +39,10 @@ def page(request: HttpRequest) -> HttpResponse:
     if wanted and not request.user.has_perm("billing.export_subscription"):
         raise PermissionDenied
     if wanted == "starts":
-        return sheet("contracts_waiting.csv", START_COLUMNS, [start_cells(one) for one in waiting(request)])
+        return csv_answer("contracts_waiting.csv", START_COLUMNS, [start_cells(one) for one in waiting(request)])
     soon = renewing(request, today, days)
     if wanted == "renewals":
-        return sheet("contracts_renewing.csv", RENEWAL_COLUMNS, [renewal_cells(one) for one in soon])
+        return csv_answer("contracts_renewing.csv", RENEWAL_COLUMNS, [renewal_cells(one) for one in soon])
     pending = list(waiting(request)[: SHOWN + 1])
     sums: dict[str, Decimal] = defaultdict(lambda: Decimal(0))
     for one in soon:
@@ -126,15 +124,5 @@ def start_cells(contract: Subscription) -> list[Any]:
 def renewal_cells(one: renewals.Renewal) -> list[Any]:
     contract = one.subscription
     account = contract.tenant
-    figures_ = [one.renews_on, one.notice_by, f"{one.at_risk:f}", contract.currency]
+    figures_ = [one.renews_on, one.notice_by, one.at_risk, contract.currency]
     return [contract.reference, account.reference, account.name, *figures_]
-
-
-def sheet(name: str, columns: Iterable[str], rows: Iterable[list[Any]]) -> HttpResponse:
-    """A CSV file as the exports are: semicolons, cells that a spreadsheet would run made harmless."""
-    response = HttpResponse("\N{BYTE ORDER MARK}", content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    writer = csv.writer(response, delimiter=";", lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([neutralised(str(cell)) for cell in row] for row in rows)
-    return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from invoicing import calendar, feeds
 from invoicing.calendar import Coming, Kind
 from invoicing.models import CalendarFeed
 from tenants.admin import figures
+from tenants.admin.csv_files import csv_answer
 from tenants.errors import OperatorError
 from tenants.models import Tenant
 
@@ -52,7 +52,7 @@ def page(request: HttpRequest, key: int) -> HttpResponseBase:
     except OperatorError as error:
         refusal = str(error)
     if request.GET.get("format") == "csv":
-        return _csv(tenant, entries)
+        return csv_answer(f"calendar-{tenant.reference}.csv", *table_of(entries))
     feed = CalendarFeed.objects.filter(user=request.user, tenant=tenant, revoked_at=None).first()  # type: ignore[misc]
     context = {
         **admin.site.each_context(request),
@@ -169,28 +169,14 @@ def _sums(entries: Sequence[Coming]) -> list[str]:
     return [figures.money(total, currency) for currency, total in sorted(sums.items())]
 
 
-def _csv(tenant: Tenant, entries: Sequence[Coming]) -> HttpResponse:
-    """With semicolons and a byte order mark, as spreadsheets of German offices read it; days and amounts plain."""
-    response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", tenant.reference)
-    response["Content-Disposition"] = f'attachment; filename="calendar-{name}.csv"'
-    write_csv(response, entries)
-    return response
-
-
-def write_csv(stream: Any, entries: Sequence[Coming]) -> None:
-    """One line per entry; contracts and accounts of one invoice are parted by blanks."""
-    writer = csv.writer(stream, delimiter=";", lineterminator="\r\n")
-    writer.writerow(["day", "kind", "recipient", "payer", "accounts", "contracts", "net", "currency"])
+def table_of(entries: Sequence[Coming]) -> tuple[list[str], list[list[Any]]]:
+    """Head and rows, one per entry; contracts and accounts of one invoice are parted by blanks."""
+    head = ["day", "kind", "recipient", "payer", "accounts", "contracts", "net", "currency"]
+    rows = []
     for entry in entries:
-        net = "" if entry.net is None else f"{entry.net:f}"
-        told = [entry.recipient, entry.payer, " ".join(entry.accounts), " ".join(entry.contracts)]
-        writer.writerow([entry.day.isoformat(), entry.kind, *map(_harmless, told), net, entry.currency])
-
-
-def _harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+        names = [entry.recipient, entry.payer, " ".join(entry.accounts), " ".join(entry.contracts)]
+        rows.append([entry.day, str(entry.kind), *names, entry.net, entry.currency])
+    return head, rows
 
 
 def _ical(tenant: Tenant, entries: Sequence[Coming], *, now: datetime) -> bytes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterable
 from datetime import date
-from io import StringIO
 from typing import Any
 
 from django.contrib import admin
@@ -19,6 +18,7 @@ from django.views.decorators.http import require_GET
 from billing.kernel.period import months_after
 from invoicing import vat_report
 from tenants.admin import figures
+from tenants.admin.csv_files import csv_answer
 from tenants.models import Issuer
 
 QUARTERS = 8
@@ -112,36 +112,28 @@ def download(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     shares = vat_report.shares_of(issuer, quarter)
     wanted = request.GET.get("list", "evidence")
-    text = StringIO()
-    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    rows: Iterable[tuple[Any, ...]]
     if wanted == "sales":
-        writer.writerow(["vat_id", "supply", "documents", "currency", "base"])
-        writer.writerows(
-            [row.vat_id, row.supply, row.documents, row.currency, f"{row.base:f}"]
-            for row in vat_report.sales_list(issuer, shares)
-        )
+        head = ["vat_id", "supply", "documents", "currency", "base"]
+        sales = vat_report.sales_list(issuer, shares)
+        rows = ((row.vat_id, row.supply, row.documents, row.currency, row.base) for row in sales)
     elif wanted == "oss":
-        writer.writerow(["country", "rate", "currency", "base", "vat"])
-        writer.writerows(
-            [row.country, f"{row.rate:f}", row.currency, f"{row.base:f}", f"{row.vat:f}"]
-            for row in vat_report.one_stop_shop(issuer, shares)
-        )
+        head = ["country", "rate", "currency", "base", "vat"]
+        shop = vat_report.one_stop_shop(issuer, shares)
+        rows = ((row.country, row.rate, row.currency, row.base, row.vat) for row in shop)
     elif wanted == "evidence":
-        writer.writerow(EVIDENCE.split())
-        for proof in vat_report.evidence(issuer, shares):
-            one = proof.share
-            valid = "" if one.is_valid is None else str(one.is_valid).lower()
-            document = (one.number, one.issued_on, one.account, one.vat_id, one.case, one.currency, f"{one.base:f}")
-            proved = (one.checked_on or "", one.method, valid, one.consultation_number, proof.fault)
-            writer.writerow([*document, *proved])
+        head = EVIDENCE.split()
+        rows = map(_proof, vat_report.evidence(issuer, shares))
     else:
         raise Http404
-    name = f"vat-{wanted}-{issuer.reference}-{quarter.start}.csv"
-    return HttpResponse(
-        "\ufeff" + text.getvalue(),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return csv_answer(f"vat-{wanted}-{issuer.reference}-{quarter.start}.csv", head, rows)
+
+
+def _proof(proof: vat_report.Evidence) -> tuple[Any, ...]:
+    one = proof.share
+    valid = "" if one.is_valid is None else str(one.is_valid).lower()
+    document = (one.number, one.issued_on, one.account, one.vat_id, one.case, one.currency, one.base)
+    return (*document, one.checked_on, one.method, valid, one.consultation_number, proof.fault)
 
 
 def _named(first: date) -> str:

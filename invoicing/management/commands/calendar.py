@@ -12,7 +12,8 @@ from django.utils.translation import gettext
 
 from billing.kernel.period import months_after
 from invoicing import calendar
-from invoicing.admin.calendar import write_csv
+from invoicing.admin.calendar import table_of
+from tenants.admin.csv_files import write_rows
 from tenants.errors import OperatorError
 from tenants.models import Tenant
 
@@ -34,4 +35,4 @@ class Command(BaseCommand):
             entries = calendar.coming(tenant, on=first, through=through or months_after(first, 12))
         except OperatorError as refusal:
             raise CommandError(str(refusal)) from refusal
-        write_csv(self.stdout, entries)
+        write_rows(self.stdout, *table_of(entries))
