@@ -62,7 +62,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class SalesToBusiness:
-    """A line of the EC sales list: kind of supply ("S" service, "L" goods); ``currency`` is the issuer's if converted."""
+    """A line of the EC sales list: kind of supply ("S": service, "L": goods), in the issuer's currency if converted."""
 
     vat_id: str
     supply: str
