@@ -40,7 +40,9 @@ class Warned:
 
 def of_account(issuer: Issuer, account: Tenant, check: VatCheck | None, *, on: date) -> Warned | None:
     """What is to be said of an account's VAT id on a day; ``check`` is the last one of the id it has now."""
-    if account.buys_as == Tenant.BuysAs.CONSUMER or account.country not in EU or account.country == issuer.country:
+    if account.buys_as == Tenant.BuysAs.CONSUMER or account.invoice_to_id not in (None, account.pk):
+        return None
+    if account.country not in EU or account.country == issuer.country:
         return None
     proof = None
     if check is not None:

@@ -151,7 +151,9 @@ def _is_charged(stated: dict[str, Any], stored: Tenant | None, around: Surroundi
         return False
     country = stated.get("country", stored.country if stored else "")
     is_consumer = stored is not None and stored.buys_as == Tenant.BuysAs.CONSUMER
-    return bool(around.issuers) and country in vat_id.MEMBER_STATES - around.issuers and not is_consumer
+    is_invoiced = not stated.get("invoice_to", stored.invoice_to_id if stored else "")
+    is_abroad = bool(around.issuers) and country in vat_id.MEMBER_STATES - around.issuers
+    return is_abroad and is_invoiced and not is_consumer
 
 
 def refuse_orphans(batch: ImportBatch) -> None:

@@ -23,7 +23,7 @@ from invoicing.models import ExchangeRate, Invoice, Letterhead, LetterText, Open
 from payments import disputes, dunning
 from payments.models import DunningBlock
 from tenants import messages, webhooks
-from tenants.models import Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck, WebhookEndpoint
+from tenants.models import Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck, VatInquiry, WebhookEndpoint
 from tests.builders import make_grant, make_issuer, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
@@ -72,6 +72,7 @@ def fill(serial: int) -> None:
     webhooks.send_test(endpoint, now=datetime(2026, 3, 20, tzinfo=UTC))
     Letterhead.objects.create(issuer=issuer, foot_1="Eigene Zeile")
     LetterText.objects.create(issuer=issuer, opening="Guten Tag {customer},")
+    VatInquiry.objects.create(issuer=issuer, tenant=tenant, vat_id="ATU13585627")
     batch = ImportBatch.objects.create(kind="tenants", file_name=f"{serial}.csv", sha256="0" * 64, counts={"new": 1})
     ImportRow.objects.create(batch=batch, number=1, reference="T1", state="new", cells={"name": "Café"})
     user = User.objects.create_user(f"user{serial}", is_staff=True)

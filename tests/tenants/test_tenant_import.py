@@ -9,7 +9,7 @@ from django.utils import translation
 
 from tenants import staging, tenant_import, tree_numbers
 from tenants.models import Activity, ImportBatch, Tenant, VatCheck
-from tests.builders import make_tenant
+from tests.builders import make_issuer, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +53,21 @@ def tree():
     ours = numbers()
     Tenant.objects.rebuild()
     return ours, numbers()
+
+
+def test_eu_customers_without_a_vat_id_are_named():
+    """None are while no issuer is known: then nobody knows what is abroad."""
+    rows = [
+        "A;Ohne;company;;;;;AT;;EUR;1",
+        "B;Zweig;branch;A;;A;A;AT;;EUR;1",
+        "C;Inland;company;;;;;DE;;EUR;1",
+        "D;Drittland;company;;;;;CH;;EUR;1",
+    ]
+    assert warnings(offer(*rows)) == []
+    make_issuer()
+    assert warnings(offer(*rows, "E;Mit;company;;;;;AT;ATU13585627;EUR;1")) == [
+        "Row 2, column vat_id: EU customer without a VAT id: VAT is charged"
+    ]
 
 
 def test_children_may_come_before_their_parents():
