@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from billing.admin import aligning, attention, metrics
 from config import account_page, account_reports, account_settings, account_vat, second_factor, tree_pages
-from invoicing.admin import audit, calendar, coverage, vat, what_if
+from invoicing.admin import audit, calendar, coverage, offers, vat, what_if
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
@@ -34,6 +34,13 @@ urlpatterns = [
     path("admin/accounts/<int:key>/ask-vies/", admin.site.admin_view(account_vat.ask_vies), name="account_ask_vies"),
     path("admin/accounts/<int:key>/", admin.site.admin_view(account_page.page), name="account"),
     path("admin/contracts/<int:key>/what-if/", admin.site.admin_view(what_if.contract), name="what_if_contract"),
+    path(
+        "admin/contracts/<int:key>/proforma/",
+        admin.site.admin_view(offers.contract_proforma),
+        name="contract_proforma",
+    ),
+    path("admin/contracts/<int:key>/quote/", admin.site.admin_view(offers.amendment_quote), name="amendment_quote"),
+    path("admin/accounts/<int:key>/proforma/", admin.site.admin_view(offers.account_proforma), name="account_proforma"),
     path("admin/prices/<int:key>/what-if/", admin.site.admin_view(what_if.price), name="what_if_price"),
     path("admin/reports/vat/", admin.site.admin_view(vat.page), name="vat_report"),
     path("admin/reports/vat/csv/", admin.site.admin_view(vat.download), name="vat_report_csv"),

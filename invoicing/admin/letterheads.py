@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
-from unfold.widgets import UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldBooleanSwitchWidget
 
 from invoicing import pdf
 from invoicing.kernel.colours import READABLE, contrast_on_white
@@ -27,6 +27,7 @@ from tenants.admin.base import MasterAdmin, MasterForm
 from tenants.errors import OperatorError
 
 LANGUAGES = ("de", "en")
+FOOT = ["foot_1", "foot_2", "foot_3", "foot_4"]
 
 
 def printable(text: str) -> str:
@@ -45,19 +46,22 @@ class LetterheadForm(MasterForm):
     upload = forms.FileField(
         label=_("new logo"),
         required=False,
-        widget=forms.FileInput(attrs={"class": "k-input", "accept": "image/png,image/jpeg"}),
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": "image/png,image/jpeg"}),
         help_text=_("PNG or JPEG. It is made to fit 60 × 13 mm at the top right of the first page."),
     )
     without_logo = forms.BooleanField(label=_("without a logo"), required=False, widget=UnfoldBooleanSwitchWidget)
 
     class Meta:
         model = Letterhead
-        fields = ["issuer", "colour", "foot_1", "foot_2", "foot_3", "foot_4"]
+        fields = ["issuer", "colour", *FOOT]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "colour" in self.fields:
             self.fields["colour"].widget = forms.TextInput(attrs={"type": "color", "class": "k-input k-colour"})
+        for name in FOOT:
+            if name in self.fields:
+                self.fields[name].widget.attrs["rows"] = 4
 
     def clean_upload(self) -> bytes | None:
         file = self.cleaned_data["upload"]
@@ -83,7 +87,7 @@ class LetterheadForm(MasterForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
-        for name in ("foot_1", "foot_2", "foot_3", "foot_4"):
+        for name in FOOT:
             try:
                 printable(self.cleaned_data.get(name, ""))
             except forms.ValidationError as error:
@@ -154,7 +158,7 @@ class LetterheadAdmin(WithPreview):
     search_fields = ["issuer__name__icontains"]
     fieldsets = [
         (None, {"fields": ["issuer", "colour", "upload", "without_logo"]}),
-        (_("Foot"), {"fields": ["foot_1", "foot_2", "foot_3", "foot_4"]}),
+        (_("Foot"), {"fields": FOOT}),
     ]
 
     @admin.display(description=_("logo"), boolean=True)

@@ -183,7 +183,7 @@ def adorn(canvas: MarkedCanvas, page: int, pages: int, paper: Paper) -> None:
     if paper.watermark:
         canvas.translate(width / 2, height / 2)
         canvas.rotate(52)
-        canvas.setFont(BOLD, 110)
+        canvas.setFont(BOLD, 110 * min(1, 600 / pdfmetrics.stringWidth(paper.watermark, BOLD, 110)))
         canvas.setFillColor(HexColor("#9fb3c8"))
         canvas.setFillAlpha(0.28)
         canvas.drawCentredString(0, -35, paper.watermark)

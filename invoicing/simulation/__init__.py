@@ -3,7 +3,16 @@
 Nothing of it stays, no live row is touched, no live number is taken. The form of a scenario: docs/simulation.md.
 """
 
-from invoicing.simulation.outlook import Compared, Expected, NotBilled, compared, of_contract, of_price
+from invoicing.simulation.outlook import (
+    Compared,
+    Expected,
+    NotBilled,
+    compared,
+    next_of_account,
+    next_of_contract,
+    of_contract,
+    of_price,
+)
 from invoicing.simulation.reading import Node, ScenarioRefused, checked, read
 from invoicing.simulation.running import Simulation, simulate
 from invoicing.simulation.telling import as_json, as_tables
@@ -19,6 +28,8 @@ __all__ = [
     "as_tables",
     "checked",
     "compared",
+    "next_of_account",
+    "next_of_contract",
     "of_contract",
     "of_price",
     "read",

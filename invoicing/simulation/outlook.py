@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from billing import charging, contracts
@@ -21,7 +22,7 @@ from invoicing.models import Invoice
 from invoicing.simulation.reading import checked
 from invoicing.simulation.running import simulate
 from tenants.errors import OperatorError
-from tenants.models import Tenant
+from tenants.models import Issuer, Tenant
 from tenants.transactions import lock_payers_of, rehearsal
 
 DOCUMENTS = 12
@@ -76,24 +77,66 @@ def of_contract(subscription: Subscription, *, on: date, change: Change | None =
     yet stands on the first one. The payer is locked while it lasts. Raises what the change or drafting refuses.
     """
     with rehearsal():
-        lock_payers_of([subscription.tenant_id])
-        tenant = Tenant.objects.get(pk=subscription.tenant_id)
-        if tenant.status != Tenant.Status.ACTIVE:
-            raise NotBilled(_("%(account)s is not active: it is not billed.") % {"account": tenant.reference})
+        _payer_of(subscription)
         if change is not None:
             change()
         fresh = Subscription.objects.select_related("issuer", "tenant").get(pk=subscription.pk)
-        payer = fresh.pay_by_id or tenant.pay_by_id or tenant.pk
+        payer = _payer_of(fresh)
         _renew(fresh, on=on)
-        return [expected for day in _due_days(fresh, payer, on) for expected in _bill(fresh, payer, day)]
+        return [
+            expected
+            for day in _due_days(lambda through: _own(fresh, payer, through), on)
+            for expected in _bill(fresh, payer, day)
+        ]
 
 
-def _renew(subscription: Subscription, *, on: date) -> None:
+def next_of_contract(subscription: Subscription, *, on: date) -> list[int]:
+    """The drafts (keys) of the next day from ``on`` on which ``subscription`` is billed, alone; to be undone.
+
+    Call it in a rehearsal. Empty if nothing is ever due. Raises ``NotBilled`` and what drafting refuses.
+    """
+    payer = _payer_of(subscription)
+    _renew(subscription, on=on)
+    days = _due_days(lambda through: _own(subscription, payer, through), on)[:1]
+    return [draft.key for day in days for draft in _drafts(subscription.issuer, _own(subscription, payer, day), day)]
+
+
+def next_of_account(account: Tenant, *, on: date) -> list[int]:
+    """The drafts (keys) of the next day of each issuer on which ``account`` is billed as payer; to be undone."""
+    lock_payers_of([account.pk])
+    if account.status != Tenant.Status.ACTIVE:
+        raise NotBilled(_("%(account)s is not active: it is not billed.") % {"account": account.reference})
+    theirs = Subscription.objects.filter(
+        Q(pay_by=account) | Q(pay_by=None) & (Q(tenant__pay_by=account) | Q(tenant=account))
+    )
+    keys: list[int] = []
+    for issuer in Issuer.objects.filter(subscriptions__in=theirs).distinct().order_by("pk"):
+        for contract in theirs.filter(issuer=issuer, renewal_months__gt=0).select_related("issuer", "tenant"):
+            _renew(contract, on=on, years=2)
+
+        def due(through: date, issuer: Issuer = issuer) -> list[Proposed]:
+            return list(charging.propose(issuer.pk, [account.pk], through=through).charges)
+
+        for day in _due_days(due, on)[:1]:
+            keys += [draft.key for draft in _drafts(issuer, due(day), day)]
+    return keys
+
+
+def _payer_of(subscription: Subscription) -> int:
+    """Locks it."""
+    lock_payers_of([subscription.tenant_id])
+    tenant = Tenant.objects.get(pk=subscription.tenant_id)
+    if tenant.status != Tenant.Status.ACTIVE:
+        raise NotBilled(_("%(account)s is not active: it is not billed.") % {"account": tenant.reference})
+    return subscription.pay_by_id or tenant.pay_by_id or tenant.pk
+
+
+def _renew(subscription: Subscription, *, on: date, years: int = LOOK_AHEAD[-1]) -> None:
     """Write the renewals to come, as far as the outlook can reach."""
     if not (subscription.term_months and subscription.renewal_months):
         return
     done = set(subscription.amendments.filter(kind=Amendment.Kind.RENEWAL).values_list("effective_on", flat=True))
-    last, day = months_after(on, 12 * LOOK_AHEAD[-1]), max(on, subscription.starts_on)
+    last, day = months_after(on, 12 * years), max(on, subscription.starts_on)
     while (term := contracts.term_of(subscription, day)) is not None and term.renews_on <= last:
         if subscription.ends_before is not None and subscription.ends_before <= term.renews_on:
             return
@@ -102,12 +145,12 @@ def _renew(subscription: Subscription, *, on: date) -> None:
             contracts.renew(subscription, renews_on=day, reason="", by=None, channel="schedule")
 
 
-def _due_days(subscription: Subscription, payer: int, on: date) -> list[date]:
-    """The days of the next documents: twelve at most."""
+def _due_days(proposed: Callable[[date], list[Proposed]], on: date) -> list[date]:
+    """The days of the next documents: twelve at most. ``proposed`` says what is due through a day."""
     days: list[date] = []
     for years in LOOK_AHEAD:
         through = months_after(on, 12 * years)
-        days = sorted({_due_on(one, on) for one in _own(subscription, payer, through)})
+        days = sorted({_due_on(one, on) for one in proposed(through)})
         if len(days) >= DOCUMENTS:
             break
     return days[:DOCUMENTS]
@@ -128,12 +171,16 @@ def _own(subscription: Subscription, payer: int, through: date) -> list[Proposed
 
 def _bill(subscription: Subscription, payer: int, day: date) -> Iterator[Expected]:
     """Charge and draft one day, without a number; drafts count as decided, so that later ones may correct them."""
-    proposal = Proposal(_own(subscription, payer, day))
-    drafts = drafting.propose(subscription.issuer, proposal, issue_on=day)
+    for draft in _drafts(subscription.issuer, _own(subscription, payer, day), day):
+        yield Expected(day, draft.totals.net, draft.totals.vat, draft.totals.gross)
+
+
+def _drafts(issuer: Issuer, charges: list[Proposed], day: date) -> list[drafting.Draft]:
+    proposal = Proposal(charges)
+    drafts = drafting.propose(issuer, proposal, issue_on=day)
     charging.write(proposal)
     drafting.write(drafts, run=None, state=Invoice.State.CLOSED.value)
-    for draft in drafts:
-        yield Expected(day, draft.totals.net, draft.totals.vat, draft.totals.gross)
+    return drafts
 
 
 def of_price(

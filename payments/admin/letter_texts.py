@@ -68,7 +68,7 @@ class LetterTextAdmin(WithPreview):
         (
             None,
             {
-                "fields": [("issuer", "kind", "language")],
+                "fields": ["issuer", ("kind", "language")],
                 "description": _(
                     "What is empty is said as usual. {number}, {customer} and others stand for their values."
                 ),
