@@ -137,8 +137,8 @@ def _name(invoice: Invoice, one: DocumentFile) -> str:
 
 
 def _plain(text: str) -> str:
-    """As the name of a file, on any system."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text) or "_"
+    """As the name of a file, on any system, and another one for each text: ``Ä/1`` is ``%C3%84%2F1``."""
+    return re.sub(r"[^A-Za-z0-9_-]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)
 
 
 def write(folder: Path, found: Iterable[Invoice]) -> Iterator[Report]:

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 
 from invoicing import archive, pdf
 from invoicing.models import DocumentFile, Invoice
-from tenants.models import Activity
+from tenants.models import Activity, Issuer
 from tests.builders import make_issuer, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
@@ -146,4 +146,12 @@ def test_names_of_files_stay_in_their_folder():
     invoice = Invoice(number="../../etc/passwd")
     invoice.issuer = make_issuer(reference="../AG")
     kept = pdf.filing.File(path="documents/1/2026/x-1234.pdf")
-    assert archive._name(invoice, DocumentFile(file=kept)) == "_AG/_etc_passwd.pdf"
+    assert archive._name(invoice, DocumentFile(file=kept)) == "%2E%2E%2FAG/%2E%2E%2F%2E%2E%2Fetc%2Fpasswd.pdf"
+
+
+def test_each_document_has_a_file_of_its_own():
+    """Whatever the references of issuers and the prefixes of their numbers: one would take the other's place."""
+    kept = pdf.filing.File(path="documents/1/2026/x-1234.pdf")
+    of = [("Ä", "1"), ("Ö", "1"), ("A/B", "1"), ("A_B", "1"), ("A.B", "1"), ("%C3%84", "1"), ("A", "B/1"), ("A", "B_1")]
+    names = {archive._name(Invoice(number=n, issuer=Issuer(reference=r)), DocumentFile(file=kept)) for r, n in of}
+    assert len(names) == len(of)
