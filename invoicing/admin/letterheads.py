@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldBooleanSwitchWidget
 
+from billing.kernel.money import rounded
 from invoicing import pdf
 from invoicing.kernel.colours import READABLE, contrast_on_white
 from invoicing.models import Letterhead
@@ -81,7 +82,7 @@ class LetterheadForm(MasterForm):
                 gettext(
                     "This colour is hard to read on white: its contrast is %(contrast)s : 1, and 4.5 : 1 is needed."
                 ),
-                params={"contrast": figures.number(round(contrast, 1))},
+                params={"contrast": figures.number(rounded(contrast, 1))},
             )
         return colour
 

@@ -1,4 +1,4 @@
-"""Texts that an issuer writes itself: their placeholders, and the text with what stands for them. No template language."""
+"""Texts that an issuer writes itself: their placeholders, and the text with what stands for them; no templates."""
 
 from __future__ import annotations
 

@@ -39,13 +39,15 @@ def render_document(invoice_id: int) -> File:
         made = DocumentFile.objects.filter(invoice=invoice, kind=DocumentFile.Kind.PDF).select_related("file").first()
         if made:
             return made.file
-        return keep(invoice, *facts_of([invoice.pk]), style_of(invoice.issuer_id))
+        (facts,) = facts_of([invoice.pk])
+        return keep(invoice, facts, style_of(invoice.issuer_id))
 
 
 def preview(invoice_id: int) -> bytes:
     """The PDF of a document in any state, for looking at; a draft has no number and is marked as one. Keeps nothing."""
     issuer = Invoice.objects.values_list("issuer", flat=True).get(pk=invoice_id)
-    return render(*facts_of([invoice_id]), style_of(issuer))
+    (facts,) = facts_of([invoice_id])
+    return render(facts, style_of(issuer))
 
 
 def render_pending(limit: int) -> int:

@@ -36,7 +36,7 @@ class LetterTextForm(MasterForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
-        kind = self.cleaned_data.get("kind")
+        kind = self.cleaned_data.get("kind", "")
         for name in TEXTS:
             text = self.cleaned_data.get(name, "")
             if kind in ALLOWED and (strange := unknown(text, kind)):

@@ -12,7 +12,6 @@ from tests.browser.conftest import CLERK, PASSWORD, from_database
 from tests.builders import make_issuer
 from tests.invoicing.test_letterheads import picture
 
-
 pytestmark = pytest.mark.browser
 
 
