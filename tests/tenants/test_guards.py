@@ -14,7 +14,7 @@ from billing.kernel import money
 from billing.models import ChangeRequest, Subscription
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
-from invoicing.models import OpenItem, RefundRequest
+from invoicing.models import Letterhead, LetterText, OpenItem, RefundRequest
 from tenants import messages
 from tenants.models import (
     Access,
@@ -60,6 +60,8 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         ask_for_approval()
         RefundRequest.objects.create(open_item=OpenItem.objects.earliest("pk"), wanted_on="2026-03-01", reason="Umzug")
         tell_by_webhook()
+        Letterhead.objects.create(issuer=Issuer.objects.get())
+        LetterText.objects.create(issuer=Issuer.objects.get())
         message = Message.objects.earliest("pk")
         messages.enclose([(message, File.objects.earliest("pk"), "Rechnung.pdf")])
         contract = Subscription.objects.get(reference="V-ALONE")
@@ -213,6 +215,8 @@ RECORDED = {
     "invoicing_calendarfeed": ("revoked_at", "2026-02-01T12:00:00+00:00"),
     "invoicing_exchangerate": ("source", "x"),
     "invoicing_ledgeraccount": ("name", "x"),
+    "invoicing_letterhead": ("foot_1", "x"),
+    "invoicing_lettertext": ("opening", "x"),
     "invoicing_refundrequest": ("reason", "x"),
     "invoicing_taxrate": ("source", "x"),
     "invoicing_taxrule": ("name", "x"),
