@@ -12,6 +12,7 @@ from billing.explanation import Words, explain
 from billing.kernel.charges import Proration
 from billing.kernel.discounts import DiscountKind
 from billing.models import Charge
+from invoicing.kernel.german_rules import cited
 from invoicing.models import Allowance, Invoice, Line, VatShare
 from tenants.errors import OperatorError
 
@@ -181,7 +182,7 @@ def vat(share: VatShare, parties: dict[str, Any]) -> str:
         "base": words.money(str(share.base.amount)),
         "vat": words.money(str(share.vat.amount)),
         "rule": rule.get("rule", ""),
-        "law": rule.get("law", ""),
+        "law": cited(rule.get("law", ""), get_language() or "en"),
     }
     told = _("VAT of %(rate)s percent (%(case)s) on %(base)s, rounded once: %(vat)s.") % facts
     if rule:

@@ -15,6 +15,7 @@ from django.db import connection
 
 from billing.kernel.money import places_of, rounded
 from billing.kernel.period import Period, months_after
+from invoicing.kernel.vat import EU
 from tenants.models import Issuer
 
 ZERO: Final = Decimal(0)
@@ -34,6 +35,39 @@ SHARES: Final = """
      where i.issuer_id = %s and i.state = 'issued' and i.issued_on >= %s and i.issued_on < %s
      order by i.issued_on, i.range_id, i.sequence, s.vat_rate desc
 """
+
+
+# What the threshold of Art. 59c of Directive 2006/112/EC counts (§ 3a (5), § 3c (4) UStG)
+DISTANCE_SALES: Final = """
+    select extract(year from i.issued_on)::int, i.currency, b.rate, sum(l.net)
+      from invoicing_line l
+      join invoicing_invoice i on i.id = l.invoice_id
+      left join invoicing_line o on o.id = l.corrects_id
+      join billing_charge c on c.id = coalesce(l.charge_id, o.charge_id)
+      join billing_item p on p.id = c.item_id
+      join billing_product d on d.id = p.product_id
+      join tenants_tenant t on t.id = i.recipient_id
+      left join invoicing_bookvat b on b.invoice_id = i.id
+     where i.issuer_id = %s and i.state = 'issued' and i.issued_on >= %s and i.issued_on < %s
+       and d.tax_category in ('digital', 'goods', 'reduced_goods') and t.buys_as = 'consumer'
+       and i.parties -> 'buyer' ->> 'country' = any(%s)
+     group by 1, 2, 3
+"""
+THRESHOLD: Final = Decimal(10_000)  # EUR net in a calendar year, over all member states
+
+
+@dataclass(frozen=True, slots=True)
+class DistanceSales:
+    """Electronic services and goods sold to consumers in other member states, net in EUR: a year and the one before."""
+
+    year: int
+    net: Decimal
+    before: Decimal
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether they are taxed where the customers are: from the supply that passes it on, and all the next year."""
+        return max(self.net, self.before) > THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +162,26 @@ def one_stop_shop(issuer: Issuer, shares: Sequence[Share]) -> list[SalesToConsum
             net, tax = sums.get(key, (ZERO, ZERO))
             sums[key] = net + base, tax + vat
     return [SalesToConsumers(*key, net, tax) for key, (net, tax) in sorted(sums.items())]
+
+
+def distance_sales(issuer: Issuer, year: int) -> DistanceSales | None:
+    """From the lines of issued documents, by invoice date; none for an issuer outside the EU or in another currency.
+
+    What is in a third currency and was never converted is not counted. One query.
+    """
+    if issuer.country not in EU or issuer.currency != "EUR":
+        return None
+    nets = {year - 1: ZERO, year: ZERO}
+    with connection.cursor() as cursor:
+        bounds = [date(year - 1, 1, 1), date(year + 1, 1, 1)]
+        cursor.execute(DISTANCE_SALES, [issuer.pk, *bounds, sorted(EU - {issuer.country})])
+        for issued_in, currency, rate, net in cursor.fetchall():
+            if currency == issuer.currency:
+                nets[issued_in] += net
+            elif rate is not None:
+                nets[issued_in] += net / rate
+    places = places_of(issuer.currency)
+    return DistanceSales(year, rounded(nets[year], places), rounded(nets[year - 1], places))
 
 
 def evidence(issuer: Issuer, shares: Sequence[Share]) -> Iterator[Evidence]:

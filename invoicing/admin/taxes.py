@@ -17,6 +17,7 @@ from unfold.decorators import display
 
 from billing.models import Product
 from invoicing import taxation
+from invoicing.kernel.german_rules import cited
 from invoicing.kernel.taxation import Customer, buyer_of
 from invoicing.kernel.vat import EU
 from invoicing.models import ExchangeRate, Invoice, TaxRate, TaxRule, VatShare
@@ -49,6 +50,7 @@ def examples(issuer: Issuer, on: date) -> list[dict[str, Any]]:
     except OperatorError as refusal:
         return [{"refusal": str(refusal)}]
     rows: list[dict[str, Any]] = []
+    language = get_language() or "en"
     for country, vat_id, customer, category in EXAMPLES:
         buyer = buyer_of(issuer.country, country, "", vat_id, customer=customer, home_is_eu=issuer.country in EU)
         row = {
@@ -68,8 +70,8 @@ def examples(issuer: Issuer, on: date) -> list[dict[str, Any]]:
                 "case": Invoice.VatCase(found.rule.case.value).label,
                 "rate": figures.number(found.rate),
                 "in": found.country,
-                "notice": found.rule.notice(get_language() or "en"),
-                "law": found.rule.law,
+                "notice": found.rule.notice(language),
+                "law": cited(found.rule.law, language),
             }
         )
     return rows
@@ -79,7 +81,7 @@ def examples(issuer: Issuer, on: date) -> list[dict[str, Any]]:
 class TaxRuleAdmin(MasterAdmin):
     """A rule that stands on an issued document is ended and followed by another one, never rewritten."""
 
-    list_display = ["name", "issuer", "place", "customer", "tax_category", "vat_case", "rate", "days", "law"]
+    list_display = ["name", "issuer", "place", "customer", "tax_category", "vat_case", "rate", "days", "source"]
     list_filter = [("issuer", RelatedDropdownFilter), ("vat_case", ChoicesDropdownFilter)]
     list_select_related = ["issuer"]
     search_fields = ["name__icontains"]
@@ -116,6 +118,10 @@ class TaxRuleAdmin(MasterAdmin):
         first = figures.day(rule.starts_on) if rule.starts_on else ""
         end = figures.day(rule.ends_before) if rule.ends_before else ""
         return f"{first} – {end}" if first or end else figures.EMPTY
+
+    @display(description=_("source in law"))
+    def source(self, rule: TaxRule) -> str:
+        return cited(rule.law, get_language() or "en")
 
     def get_readonly_fields(self, request: HttpRequest, obj: TaxRule | None = None) -> Any:
         if obj is not None and VatShare.objects.filter(rule=obj, invoice__state=Invoice.State.ISSUED).exists():

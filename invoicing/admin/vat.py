@@ -12,11 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_GET
 
 from billing.kernel.period import months_after
 from invoicing import vat_report
+from invoicing.kernel.german_rules import cited
 from tenants.admin import figures
 from tenants.admin.csv_files import csv_answer
 from tenants.models import Issuer
@@ -64,6 +65,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": gettext("VAT report"),
+        "threshold_by": cited("§ 3a (5), § 3c (4) UStG, Art. 59c Directive 2006/112/EC", get_language() or "en"),
         "issuer": issuer,
         "issuers": issuers,
         "quarter": quarter.start.isoformat(),
@@ -87,6 +89,7 @@ def page(request: HttpRequest) -> HttpResponse:
             }
             for row in vat_report.one_stop_shop(issuer, shares)
         ],
+        "distance": _distance(issuer, quarter.start.year),
         "proved": figures.number(len(proofs) - len(faulty)),
         "proofs": figures.number(len(proofs)),
         "faulty": [
@@ -102,6 +105,23 @@ def page(request: HttpRequest) -> HttpResponse:
         "is_cut": len(faulty) > SHOWN,
     }
     return TemplateResponse(request, "invoicing/admin/vat_report.html", context)
+
+
+def _distance(issuer: Issuer, year: int) -> dict[str, Any] | None:
+    """How near sales to consumers in other member states are to the threshold."""
+    found = vat_report.distance_sales(issuer, year)
+    if found is None:
+        return None
+    return {
+        "year": str(found.year),
+        "net": figures.money(found.net, issuer.currency),
+        "year_before": str(found.year - 1),
+        "before": figures.money(found.before, issuer.currency),
+        "threshold": figures.money(vat_report.THRESHOLD, issuer.currency),
+        "width": max(0, min(100, int(found.net * 100 / vat_report.THRESHOLD))),
+        "is_passed": found.is_passed,
+        "is_warning": found.is_passed and not issuer.uses_oss,
+    }
 
 
 @require_GET

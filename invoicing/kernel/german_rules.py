@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -129,3 +130,12 @@ GERMAN_RULES: Final[tuple[Rule, ...]] = (
     ),
 )
 STARTING_RULES: Final[dict[str, tuple[Rule, ...]]] = {"DE": GERMAN_RULES}
+
+
+def cited(law: str, language: str) -> str:
+    """A source in law as readers of a language cite it: § 3a (2) UStG is § 3a Abs. 2 UStG in German."""
+    if language != "de":
+        return law
+    law = re.sub(r"\((\d+[a-z]?)\)", r"Abs. \1", law)
+    law = re.sub(r"Directive (\d+/\d+)/EC", r"Richtlinie \1/EG", law)
+    return law.replace(" no. ", " Nr. ")

@@ -10,8 +10,10 @@ import pytest
 from django.utils import translation
 
 from config import books
-from invoicing import exchange_rates, issuing, replay, review, vat_report, vat_waiting
+from invoicing import correction, exchange_rates, issuing, replay, review, vat_report, vat_waiting
+from invoicing.correction import Wanted
 from invoicing.einvoice.reading import facts_of
+from invoicing.kernel.german_rules import cited
 from invoicing.models import BookVat, ExchangeRate, Invoice, Outcome, Posting, TaxRate, TaxRule, VatShare
 from invoicing.pdf import document
 from invoicing.pdf.wording import Wording
@@ -386,3 +388,35 @@ def test_exchange_rates_come_in_as_a_file():
         with pytest.raises(exchange_rates.UnreadableRates, match="2"):
             exchange_rates.take_in([lines[0], wrong], source="EZB")
     assert ExchangeRate.objects.count() == 2
+
+
+@pytest.mark.parametrize(("quantity", "switch", "warns"), [(100, False, False), (101, False, True), (101, True, False)])
+def test_the_threshold_of_sales_to_consumers_is_watched(issuer, admin_client, quantity, switch, warns):
+    """10,000.00 EUR are within, more are not; what is given back, other customers and other services do not count."""
+    consumer = {"buys_as": "consumer"}
+    sell(issuer, make_tenant(reference="A", country="FI", **consumer), "digital", quantity=Decimal(quantity - 50))
+    sell(issuer, make_tenant(reference="B", country="AT", **consumer), "goods", quantity=Decimal(51))
+    sell(issuer, make_tenant(reference="C", country="AT", **consumer), "standard")
+    sell(issuer, make_tenant(reference="D", country="CH", **consumer), "digital")
+    sell(issuer, make_tenant(reference="E", **consumer), "digital")
+    sell(issuer, austrian(reference="F"), "goods")
+    bill(issuer, FEBRUARY)
+    returned = Invoice.objects.get(recipient__reference="B")
+    correction.credit(returned.pk, [Wanted(1, amount=Decimal(100))], on=FEBRUARY, reason="Zurückgesandt")
+    assert vat_report.distance_sales(issuer, 2026) == vat_report.DistanceSales(
+        2026, Decimal(quantity * 100), Decimal(0)
+    )
+    following = vat_report.distance_sales(issuer, 2027)
+    assert following is not None
+    assert (following.before, following.is_passed) == (Decimal(quantity * 100), quantity > 100)
+    Issuer.objects.filter(pk=issuer.pk).update(uses_oss=switch)
+    for language, sentence in (("de", "Die Schwelle ist überschritten"), ("en", "The threshold is passed")):
+        query = {"issuer": issuer.pk, "quarter": "2026-01-01"}
+        page = admin_client.get("/admin/reports/vat/", query, headers={"accept-language": language})
+        assert (sentence in page.content.decode()) == warns
+
+
+def test_sources_in_law_are_cited_as_readers_do():
+    law = "§ 4 no. 1 b, § 3a (2), (5) UStG, Art. 196 Directive 2006/112/EC"
+    assert cited(law, "en") == law
+    assert cited(law, "de") == "§ 4 Nr. 1 b, § 3a Abs. 2, Abs. 5 UStG, Art. 196 Richtlinie 2006/112/EG"
