@@ -8,15 +8,17 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.forms import modelform_factory
+from django.forms import ChoiceField, modelform_factory
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from billing.models import Subscription
 from invoicing.models import Invoice
+from payments.models import DunningPolicy
 from tenants import inheritance, responsibility
 from tenants.admin.accounts import setting_text
 from tenants.admin.base import MasterForm
@@ -42,7 +44,7 @@ def page(request: HttpRequest, key: int) -> HttpResponseBase:
         Tenant,
         form=MasterForm,
         fields=responsibility.INHERITED,
-        formfield_callback=partial(screen.formfield_for_dbfield, request=request),
+        formfield_callback=partial(_field, screen=screen, request=request),
     )
     form = form_class(_entered(request) if request.method == "POST" else None, instance=tenant)
     issuers = list(Issuer.objects.all()[:2])
@@ -70,6 +72,20 @@ def page(request: HttpRequest, key: int) -> HttpResponseBase:
         "below_count": tenant.get_descendant_count(),
     }
     return TemplateResponse(request, "admin/account_settings.html", context)
+
+
+def _field(setting: Any, *, screen: Any, request: HttpRequest, **options: Any) -> Any:
+    """As the form of an account has it; a dunning policy is chosen among those that the issuers have."""
+    if setting.name != "dunning_policy":
+        return screen.formfield_for_dbfield(setting, request=request, **options)
+    names = DunningPolicy.objects.order_by("name").values_list("name", flat=True).distinct()
+    return ChoiceField(
+        choices=[("", gettext("inherited")), *((name, name) for name in names)],
+        required=False,
+        label=setting.verbose_name,
+        help_text=setting.help_text,
+        widget=UnfoldAdminSelectWidget,
+    )
 
 
 def _entered(request: HttpRequest) -> Any:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -47,6 +47,18 @@ class Policy:
 
 
 @dataclass(slots=True)
+class Policies:
+    """An issuer's policies: the standard one, and all by their names."""
+
+    standard: Policy = field(default_factory=Policy)
+    named: dict[str, Policy] = field(default_factory=dict)
+
+    def of(self, name: str) -> Policy:
+        """The one that an account names; the standard one where it names none, or none of this issuer."""
+        return self.named.get(name, self.standard)
+
+
+@dataclass(slots=True)
 class Proposal:
     """What some payers are to be reminded of: letters by payer, and why other overdue items are left alone.
 
@@ -60,10 +72,12 @@ class Proposal:
 
 
 def ensure_policy(issuer: Issuer) -> DunningPolicy:
-    """The issuer's policy; the default one is made if there is none. Staff may change it: it is never overwritten."""
+    """The issuer's standard policy, made if there is none. Staff may change it: it is never overwritten."""
     with transaction.atomic():
         with translation.override(issuer.language):
-            policy, is_new = DunningPolicy.objects.get_or_create(issuer=issuer, defaults={"name": _("Standard")})
+            policy, is_new = DunningPolicy.objects.get_or_create(
+                issuer=issuer, is_standard=True, defaults={"name": _("Standard")}
+            )
         if is_new:
             DunningLevel.objects.bulk_create(
                 [
@@ -76,13 +90,16 @@ def ensure_policy(issuer: Issuer) -> DunningPolicy:
     return policy
 
 
-def policy_of(issuer: Issuer) -> Policy:
-    """How the issuer reminds: its own policy, or the default while it has none."""
-    stored = DunningPolicy.objects.filter(issuer=issuer).first()
-    if stored is None:
-        return Policy()
-    levels = stored.levels.order_by("level").values_list("level", "days_after", "days_to_pay")
-    return Policy(tuple(Level(*row) for row in levels), stored.threshold, stored.reminds_collected)
+def policies_of(issuer: Issuer) -> Policies:
+    """How the issuer reminds: its own policies, or the default while it has none. Two queries."""
+    found = Policies()
+    for stored in DunningPolicy.objects.filter(issuer=issuer).prefetch_related("levels"):
+        levels = tuple(Level(step.level, step.days_after, step.days_to_pay) for step in stored.levels.all())
+        policy = Policy(levels, stored.threshold, stored.reminds_collected)
+        found.named[stored.name] = policy
+        if stored.is_standard:
+            found.standard = policy
+    return found
 
 
 def remind(issuer: Issuer, *, on: date, on_chunk: Callable[[Proposal], None] | None = None) -> DunningRun:
@@ -91,12 +108,12 @@ def remind(issuer: Issuer, *, on: date, on_chunk: Callable[[Proposal], None] | N
     The letters' files and mails are made by ``write_letters``.
     """
     ensure_policy(issuer)
-    policy = policy_of(issuer)
+    policies = policies_of(issuer)
     run, _is_new = DunningRun.objects.get_or_create(issuer=issuer, on=on)
     for payers in _chunks(_payers_in_arrears(issuer, on)):
         with transaction.atomic():
             lock_payers(payers)
-            proposal = propose(issuer, payers, on=on, policy=policy)
+            proposal = propose(issuer, payers, on=on, policies=policies)
             _write(run, proposal)
         if on_chunk:
             on_chunk(proposal)
@@ -105,12 +122,12 @@ def remind(issuer: Issuer, *, on: date, on_chunk: Callable[[Proposal], None] | N
 
 def rehearse(issuer: Issuer, *, on: date) -> Iterator[Proposal]:
     """Say chunk by chunk what ``remind`` would do; writes nothing."""
-    policy = policy_of(issuer)
+    policies = policies_of(issuer)
     for payers in _chunks(_payers_in_arrears(issuer, on)):
-        yield propose(issuer, payers, on=on, policy=policy)
+        yield propose(issuer, payers, on=on, policies=policies)
 
 
-def propose(issuer: Issuer, payers: Sequence[int], *, on: date, policy: Policy) -> Proposal:
+def propose(issuer: Issuer, payers: Sequence[int], *, on: date, policies: Policies) -> Proposal:
     """What ``payers`` (tenant keys) are to be reminded of on ``on``; writes nothing."""
     proposal = Proposal()
     items: dict[int, list[Item]] = defaultdict(list)
@@ -123,7 +140,9 @@ def propose(issuer: Issuer, payers: Sequence[int], *, on: date, policy: Policy) 
             "payer_id", "level", "currency"
         )
     )
+    settings = effective(Tenant.objects.filter(pk__in=list(items)), issuer)
     for payer, of_payer in items.items():
+        policy = policies.of(settings[payer].dunning_policy)
         decision = decide(of_payer, policy.levels, on, threshold=policy.threshold, collected=policy.reminds_collected)
         proposal.left |= decision.left
         for due in decision.letters:
@@ -270,7 +289,9 @@ def write_letters(*, limit: int, on_each: Callable[[], None] | None = None) -> i
 def facts_of(letter: Letter) -> letters.ReminderFacts:
     """A letter as plain data."""
     places = places_of(letter.currency)
-    last = letter.run.issuer.dunning_policy.levels.aggregate(last=Max("level"))["last"]
+    issuer = letter.run.issuer
+    policy = policies_of(issuer).of(effective([letter.payer], issuer)[letter.payer_id].dunning_policy)
+    last = max((step.number for step in policy.levels), default=0)
     reminders = letter.reminders.select_related("open_item__invoice").order_by("open_item__due_on", "open_item_id")
     return letters.ReminderFacts(
         level=letter.level,

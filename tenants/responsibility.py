@@ -24,6 +24,7 @@ INHERITED = (
     "document_format",
     "leitweg_id",
     "po_number",
+    "dunning_policy",
     "auto_mail",
     "pdf_beside_xml",
     "time_zone",
@@ -36,6 +37,7 @@ FALLBACK: dict[str, Any] = {
     "document_format": Tenant.DocumentFormat.PDF.value,
     "leitweg_id": "",
     "po_number": "",
+    "dunning_policy": "",
     "auto_mail": True,
     "pdf_beside_xml": False,
 }
@@ -67,6 +69,7 @@ class Settings:
     document_format: str
     leitweg_id: str
     po_number: str
+    dunning_policy: str
     auto_mail: bool
     pdf_beside_xml: bool
     time_zone: str

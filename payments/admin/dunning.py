@@ -56,10 +56,10 @@ class LevelInline(RowsInline):
 
 @admin.register(DunningPolicy)
 class DunningPolicyAdmin(MasterAdmin):
-    list_display = ["name", "issuer", "threshold_shown", "reminds_collected"]
+    list_display = ["name", "issuer", "is_standard", "threshold_shown", "reminds_collected"]
     list_select_related = ["issuer"]
     inlines = [LevelInline]
-    fields = [("name", "issuer"), ("threshold", "reminds_collected")]
+    fields = [("name", "issuer"), ("threshold", "reminds_collected"), "is_standard"]
 
     @display(description=_("smallest amount"))
     def threshold_shown(self, policy: DunningPolicy) -> SafeString:

@@ -13,10 +13,16 @@ from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class DunningPolicy(models.Model):
-    """How an issuer reminds: its levels, and below which amount it does not."""
+    """How an issuer reminds: its levels, and below which amount it does not.
 
-    issuer = models.OneToOneField(Issuer, models.PROTECT, related_name="dunning_policy", verbose_name=_("issuer"))
+    The standard one holds for all payers but those for whom another one is set, by its name (``Tenant``).
+    """
+
+    issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="dunning_policies", verbose_name=_("issuer"))
     name = models.CharField(_("name"), max_length=100)
+    is_standard = models.BooleanField(
+        _("standard"), default=False, help_text=_("Holds for accounts for which no other one is set.")
+    )
     threshold = models.DecimalField(
         _("smallest amount"),
         max_digits=19,
@@ -36,6 +42,19 @@ class DunningPolicy(models.Model):
     class Meta:
         verbose_name = _("dunning policy")
         verbose_name_plural = _("dunning policies")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issuer", "name"],
+                name="dunning_policy_name_once",
+                violation_error_message=_("The issuer has a dunning policy of this name already."),
+            ),
+            models.UniqueConstraint(
+                fields=["issuer"],
+                name="dunning_policy_one_standard",
+                condition=Q(is_standard=True),
+                violation_error_message=_("The issuer has a standard dunning policy already."),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -187,6 +187,14 @@ class Tenant(LockedTree, MPTTModel):
         db_default="",
         help_text=_("Of contracts that name none of their own."),
     )
+    dunning_policy = models.CharField(
+        _("dunning policy"),
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("By its name; an issuer without one of that name reminds by its standard one."),
+    )
     project_code = models.CharField(_("project code"), max_length=60, blank=True)
     notes = models.TextField(_("notes"), blank=True)
 

@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from invoicing import bill_run
 from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting, PrintTrouble
 from payments import dunning
-from payments.models import DunningBlock, DunningRun, Letter, LetterDelivery, Reminder
+from payments.models import DunningBlock, DunningPolicy, DunningRun, Letter, LetterDelivery, Reminder
 from tenants import files
-from tenants.models import Contact, Message
+from tenants.models import Contact, Message, Tenant
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
 from tests.concurrency import in_thread, wait_until_blocked
 from tests.server_process import ROOT
@@ -198,6 +198,37 @@ def test_policies_of_staff_are_kept_and_small_amounts_let_be():
     owe(payer, issuer, on=date(2026, 2, 2))
     dunning.remind(issuer, on=date(2026, 2, 21))
     assert letters() == [("2026-02-21", 0, Decimal("238"))]
+
+
+@pytest.mark.django_db
+def test_the_policy_of_the_nearest_account_above_holds():
+    """KIND is set at GROUP and inherited by TEAM; STRICT at SHOP; an issuer without it reminds by its standard one."""
+    issuer, other = make_issuer(reference="MAIN"), make_issuer(reference="SIDE")
+    dunning.ensure_policy(issuer)
+    kind = DunningPolicy.objects.create(issuer=issuer, name="KIND", threshold=Decimal("200"))
+    kind.levels.create(level=0, days_after=1, days_to_pay=20)
+    strict = DunningPolicy.objects.create(issuer=issuer, name="STRICT")
+    strict.levels.create(level=1, days_after=2, days_to_pay=3)
+    group = make_tenant(reference="GROUP", dunning_policy="KIND")
+    team, shop = make_tenant(reference="TEAM", parent=group), make_tenant(reference="SHOP", parent=group)
+    Tenant.objects.filter(pk=shop.pk).update(dunning_policy="STRICT")
+    plain = make_tenant(reference="PLAIN")
+    for payer in (team, shop, plain):
+        owe(payer, issuer)
+    owe(shop, other)
+    for one in (issuer, other):
+        dunning.remind(one, on=date(2026, 2, 20))
+    found = Letter.objects.order_by("run__issuer__reference", "payer__reference")
+    assert list(found.values_list("run__issuer__reference", "payer__reference", "level", "sent_on", "pay_by")) == [
+        ("MAIN", "PLAIN", 0, date(2026, 2, 20), date(2026, 2, 27)),
+        ("MAIN", "SHOP", 1, date(2026, 2, 20), date(2026, 2, 23)),
+        ("SIDE", "SHOP", 0, date(2026, 2, 20), date(2026, 2, 27)),
+    ]
+    assert [dunning.facts_of(letter).is_last for letter in found] == [False, True, False]
+    owe(team, issuer, on=date(2026, 2, 2))  # 238.00: no longer too little to be reminded of
+    dunning.remind(issuer, on=date(2026, 2, 21))
+    letter = Letter.objects.get(payer=team)
+    assert (letter.level, letter.pay_by, letter.total.amount) == (0, date(2026, 3, 13), Decimal("238"))
 
 
 @pytest.mark.django_db
