@@ -212,7 +212,10 @@ def _made(row: PriceChange, position: Position) -> Price:
         package_size=before.package_size,
         minimum=_bound(terms.minimum),
         cap=_bound(terms.cap),
+        package_per_tier=before.package_per_tier,
         free_quantity=before.free_quantity,
+        quota_prorated=before.quota_prorated,
+        flat_when_zero=before.flat_when_zero,
         agreed_for=row.subscription,
     )
     Tier.objects.bulk_create(_tiers(price, terms))
@@ -228,7 +231,13 @@ def _bound(figure: Decimal | Fraction | None) -> Decimal | None:
 def _tiers(price: Price, terms: PriceTerms) -> list[Tier]:
     bounds = [*(tier.floor for tier in terms.tiers[1:]), None]
     return [
-        Tier(price=price, up_to=bound, unit_price=tier.unit_price, flat_amount=tier.flat_amount)
+        Tier(
+            price=price,
+            up_to=bound,
+            unit_price=tier.unit_price,
+            flat_amount=tier.flat_amount,
+            package_size=tier.package_size,
+        )
         for bound, tier in zip(bounds, terms.tiers, strict=True)
     ]
 

@@ -18,7 +18,7 @@ from billing.campaigns.reading import Book, read, select
 from billing.kernel.charges import ItemTerms
 from billing.kernel.legal_day import Agreement, LegalDay, Step, legal_day
 from billing.kernel.money import places_of, plain, rounded
-from billing.kernel.pricing import PriceTerms
+from billing.kernel.pricing import Model, PriceTerms
 from billing.kernel.recurring import NOTHING, monthly_value
 from billing.kernel.repricing import by_amount, by_percent
 from billing.kernel.term import term_on
@@ -283,6 +283,8 @@ def _priced(campaign: PriceCampaign, contract: Subscription, found: Position, bo
         found = replace(found, terms_after=after)
     else:
         assert campaign.amount is not None
+        if before.model is Model.PERCENTAGE:
+            return replace(found, reason=_("Its price is a percentage: no amount can be added to it."))
         try:
             found = replace(found, terms_after=by_amount(before, campaign.amount))
         except ValueError:

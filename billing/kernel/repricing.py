@@ -7,7 +7,8 @@ from fractions import Fraction
 from billing.kernel.money import rounded
 from billing.kernel.pricing import Model, PriceTerms, Tier
 
-BY_FLAT_AMOUNT = frozenset({Model.FLAT, Model.STAIRSTEP})  # a fixed amount is added to the flat amount of the tier
+# Of these a fixed amount is added to the flat amount of the tier.
+BY_FLAT_AMOUNT = frozenset({Model.FLAT, Model.STAIRSTEP, Model.COMMITMENT})
 
 
 def by_percent(price: PriceTerms, percent: Decimal, places: int) -> PriceTerms:
@@ -35,8 +36,10 @@ def by_percent(price: PriceTerms, percent: Decimal, places: int) -> PriceTerms:
 def by_amount(price: PriceTerms, amount: Decimal) -> PriceTerms:
     """A price with a fixed amount more (or less) per unit or package; of flat prices, per period.
 
-    Minimum and maximum stay. Raises ``ValueError`` if a figure would become negative.
+    Minimum and maximum stay. Raises ``ValueError`` if a figure would become negative, and for a percentage.
     """
+    if price.model is Model.PERCENTAGE:
+        raise ValueError("no amount can be added to a percentage")
     tiers = tuple(_plus(tier, amount, is_flat=price.model in BY_FLAT_AMOUNT) for tier in price.tiers)
     if any(tier.unit_price < 0 or tier.flat_amount < 0 for tier in tiers):
         raise ValueError("the price would be negative")

@@ -201,6 +201,40 @@ def test_tiers_and_bounds_rise_together():
     ]
 
 
+def test_the_finer_rules_of_a_price_stay():
+    issuer, tenant = make_issuer(), make_tenant()
+    price = make_price(("10", "2.00", "0"), (None, "1.50", "5.00"), model="graduated", quota_prorated=True)
+    price.tiers.filter(up_to=None).update(package_size=5)
+    packages = make_price(("15", "8.00", "0"), (None, "6.00", "0"), model="package", package_size=10)
+    Price.objects.filter(pk=packages.pk).update(package_per_tier=True)
+    flat = make_price((None, "0", "49.00"), model="flat", flat_when_zero=True)
+    found = [make_contract(issuer, tenant, price=one, quantity=Decimal(20)) for one in (price, packages, flat)]
+    campaign = run(make_campaign(issuer, percent=Decimal(10)))
+    assert set(campaign.changes.values_list("state", flat=True)) == {"changed"}
+    after = [contract.items.latest("starts_on").price for contract in found]
+    assert [(one.quota_prorated, one.package_per_tier, one.flat_when_zero) for one in after] == [
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+    ]
+    assert list(after[0].tiers.values_list("package_size", flat=True)) == [None, 5]
+
+
+def test_an_amount_raises_a_commitment_and_no_percentage():
+    issuer, tenant = make_issuer(), make_tenant()
+    least = make_price((None, "0", "500.00"), model="commitment")
+    share = make_price((None, "2.5", "0"), model="percentage")
+    for name, price in (("LEAST", least), ("SHARE", share)):
+        make_contract(issuer, tenant, reference=name, price=price)
+    campaign = run(make_campaign(issuer, rule="amount", amount=Decimal(20), currency="EUR"))
+    assert {row.subscription.reference: (row.state, row.reason) for row in campaign.changes.all()} == {
+        "LEAST": ("changed", ""),
+        "SHARE": ("skipped", "Ihr Preis ist ein Prozentsatz: Ein Betrag kann nicht aufgeschlagen werden."),
+    }
+    (tier,) = Price.objects.get(agreed_for__reference="LEAST").tiers.all()
+    assert (tier.unit_price, tier.flat_amount) == (0, 520)
+
+
 def make_mixed_book(issuer: Issuer, count: int) -> list[Subscription]:
     """Contracts of every sort: monthly to yearly, with and without term, notice, discount, several positions."""
     prices = {
