@@ -91,11 +91,11 @@ def test_discounts_of_the_document_and_what_was_given_back_by_hand(contract, cap
     document = Invoice.objects.get(number="RE-2026-00002")
     told = explained(capsys, "RE-2026-00002", "de")
     assert told[told.index("", 12) + 1 :] == [
-        "Rabatt auf Belegebene, Zehn Prozent: auf 200,00 EUR der Zeilen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
-        "TEN nimmt 10 Prozent, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der 1. Beleg"
+        "Rabatt auf Belegebene, Zehn Prozent: auf 200,00 EUR der Positionen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
+        "TEN gewährt 10 Prozent, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der 1. Beleg"
         " mit diesem Rabatt.",
-        "Rabatt auf Belegebene, Gutschein: auf 180,00 EUR der Zeilen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
-        "FIX nimmt bis zu 20,00 EUR, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der"
+        "Rabatt auf Belegebene, Gutschein: auf 180,00 EUR der Positionen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
+        "FIX gewährt bis zu 20,00 EUR, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der"
         " 1. Beleg mit diesem Rabatt.",
         "Umsatzsteuer von 19 Prozent (steuerpflichtig) auf 160,00 EUR, einmal gerundet: 30,40 EUR. Steuerregel:"
         " Inland: Regelsteuersatz (§ 1 (1) UStG, § 12 (1) UStG).",
@@ -104,8 +104,8 @@ def test_discounts_of_the_document_and_what_was_given_back_by_hand(contract, cap
     wanted = [correction.Wanted(position=1, amount=Decimal(50))]
     correction.credit(document.pk, wanted, on=date(2026, 3, 2), reason="Kulanz")
     assert explained(capsys, "RK-2026-00001", "de")[:2] == [
-        "Zeile 1 gibt 50,00 EUR aus Zeile 1 von RE-2026-00002 zurück, von Hand.",
-        "Vom Rabatt Zehn Prozent von RE-2026-00002 geht mit den Zeilen ein Anteil zurück: 5,00 EUR.",
+        "Position 1 gibt von Hand 50,00 EUR aus Position 1 von RE-2026-00002 zurück.",
+        "Vom Rabatt Zehn Prozent von RE-2026-00002 wird mit den Positionen ein Anteil zurückgenommen: 5,00 EUR.",
     ]
 
 
