@@ -92,8 +92,8 @@ def test_discounts_of_the_document_and_what_was_given_back_by_hand(contract, cap
     told = explained(capsys, "RE-2026-00002", "de")
     assert told[told.index("", 12) + 1 :] == [
         "Rabatt auf Belegebene, Zehn Prozent: auf 200,00 EUR der Positionen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
-        "TEN gewährt 10 Prozent, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der 1. Beleg"
-        " mit diesem Rabatt.",
+        "TEN gewährt 10 Prozent, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der"
+        " 1. Beleg mit diesem Rabatt.",
         "Rabatt auf Belegebene, Gutschein: auf 180,00 EUR der Positionen mit 19 Prozent Umsatzsteuer −20,00 EUR.",
         "FIX gewährt bis zu 20,00 EUR, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der"
         " 1. Beleg mit diesem Rabatt.",
