@@ -9,8 +9,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from payments.models import DunningPolicy
 from tenants import inheritance
 from tenants.models import Activity, Issuer, Tenant
+from tenants.responsibility import origins
 from tests.builders import make_issuer, make_tenant
 from tests.pages import filled
 from tests.small_book import bill, make_contract
@@ -76,6 +78,24 @@ def test_d02_an_own_value_is_reset_to_what_is_inherited(admin_client, tree):
     assert Tenant.objects.get(reference="OWN").payment_days is None
     link = f'href="{page(tree["GROUP"])}">GROUP</a>'
     assert link in admin_client.get(page(tree["OWN"])).content.decode()
+
+
+def test_d02_the_dunning_policy_is_chosen_and_inherited_like_all_else(admin_client, tree):
+    issuer = Issuer.objects.get()
+    for name in ("Kulant", "Streng"):
+        DunningPolicy.objects.create(issuer=issuer, name=name)
+    fields = filled(admin_client.get(page(tree["SITE"])))
+    refused = admin_client.post(page(tree["SITE"]), fields | {"dunning_policy": "Milde", "_confirm": "1"})
+    assert "Milde" in refused.content.decode() and Tenant.objects.get(reference="SITE").dunning_policy == ""
+    shown = admin_client.post(page(tree["SITE"]), fields | {"dunning_policy": "Kulant", "_check": "1"})
+    assert told(shown.content.decode()) == [("SITE", "dunning", "–", "Kulant"), ("TEAM", "dunning", "–", "Kulant")]
+    admin_client.post(page(tree["SITE"]), filled(shown) | {"_confirm": "1"})
+    assert Tenant.objects.get(reference="SITE").dunning_policy == "Kulant"
+    found = origins(Tenant.objects.get(reference="TEAM"), issuer)["dunning_policy"]
+    assert (found.value, found.origin) == ("Kulant", "SITE")
+    shown = admin_client.post(page(tree["SITE"]), filled(shown) | {"reset": "dunning_policy"})
+    admin_client.post(page(tree["SITE"]), filled(shown) | {"_confirm": "1"})
+    assert Tenant.objects.get(reference="SITE").dunning_policy == ""
 
 
 def test_a_change_that_was_overtaken_saves_nothing(admin_client, tree):

@@ -201,6 +201,22 @@ def test_policies_of_staff_are_kept_and_small_amounts_let_be():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("guard", "statement"),
+    [
+        ("dunning_policy_name_once", "update payments_dunningpolicy set name = 'STRICT'"),
+        ("dunning_policy_one_standard", "update payments_dunningpolicy set is_standard = true"),
+    ],
+)
+def test_guards_of_policies(guard, statement):
+    issuer = make_issuer()
+    dunning.ensure_policy(issuer)
+    DunningPolicy.objects.create(issuer=issuer, name="STRICT")
+    with pytest.raises(IntegrityError, match=guard), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.mark.django_db
 def test_the_policy_of_the_nearest_account_above_holds():
     """KIND is set at GROUP and inherited by TEAM; STRICT at SHOP; an issuer without it reminds by its standard one."""
     issuer, other = make_issuer(reference="MAIN"), make_issuer(reference="SIDE")
