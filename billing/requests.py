@@ -25,7 +25,7 @@ class RequestRefused(OperatorError):
 def last_day_in_time(subscription: Subscription, *, on: date) -> date:
     """The last day of the contract if notice is given on ``on``; writes nothing. Raises ``OperatorError`` if it cannot
     be cancelled (any more)."""
-    _check_runs(subscription, on)
+    _check_runs(subscription)
     with rehearsal():
         amendment = _cancel(subscription, on=on, by=None, reason="")
         return amendment.effective_on - timedelta(days=1)
@@ -34,7 +34,7 @@ def last_day_in_time(subscription: Subscription, *, on: date) -> date:
 def cancel_in_time(subscription: Subscription, *, on: date, at: datetime, by: Any, wish: str = "") -> ChangeRequest:
     """Cancel with notice given on ``on``, as the contract allows; kept as a request that needed no decision."""
     with transaction.atomic():
-        _check_runs(subscription, on)
+        _check_runs(subscription)
         amendment = _cancel(subscription, on=on, by=by, reason=wish or _("cancelled by the customer"))
         request = ChangeRequest.objects.create(
             subscription=subscription,
@@ -87,7 +87,7 @@ def decline(request: ChangeRequest, *, at: datetime, by: Any, answer: str = "") 
         _decide(_open(request), ChangeRequest.State.DECLINED, at=at, by=by, answer=answer)
 
 
-def _check_runs(subscription: Subscription, on: date) -> None:
+def _check_runs(subscription: Subscription) -> None:
     if subscription.ends_before is not None:
         last = date_format(subscription.ends_before - timedelta(days=1), "SHORT_DATE_FORMAT")
         raise RequestRefused(_("The contract already ends on %(day)s.") % {"day": last})

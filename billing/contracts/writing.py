@@ -216,7 +216,7 @@ def bring_in_line(subscription: Subscription, now: Course, amendment: Amendment)
     for stretch, missing in wanted:
         for starts_on, ends_before in missing:
             _open(subscription, stretch, starts_on, ends_before, amendment)
-    _sync_pauses(subscription, now, amendment)
+    _sync_pauses(subscription, now)
     subscription.ends_before = now.ends_before
     subscription.keeps_last_period = now.keeps_last_period
     subscription.extended_days = now.extended_days
@@ -273,7 +273,7 @@ def _open(
     )
 
 
-def _sync_pauses(subscription: Subscription, now: Course, amendment: Amendment) -> None:
+def _sync_pauses(subscription: Subscription, now: Course) -> None:
     stored = {pause.amendment.sequence: pause for pause in subscription.pauses.select_related("amendment")}
     for rest in now.rests:
         pause = stored.pop(rest.sequence, None)

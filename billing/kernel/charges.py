@@ -186,7 +186,7 @@ def parted(terms: ItemTerms, due: Due, cuts: Sequence[date]) -> list[Due]:
     parts = []
     for first, following in pairwise(days):
         assessed = _assess(terms, due.ordinal, due.nominal, Period(start, following))
-        net, trace = assessed.less(booked, terms.places)
+        net, trace = assessed.less(booked)
         parts.append(
             Due(due.item, due.kind, Period(first, following), due.nominal, due.ordinal, due.quantity, net, trace)
         )
@@ -258,7 +258,7 @@ def _reconciled(
             until = following.start if following else inside.end
             booked = sum((net for period, net in standing if period.start < until), ZERO)
             assessed = _assess(terms, ordinal, nominal, Period(inside.start, until))
-            net, trace = assessed.less(booked, terms.places)
+            net, trace = assessed.less(booked)
             if net < 0:
                 raise ValueError(f"item {terms.key}: its terms give less for {nominal.start} than is booked")
             standing.append((gap, net))
@@ -295,7 +295,7 @@ def _credits(
     nominal: Period,
 ) -> Iterator[Due]:
     """Give ``unused`` days of ``fee`` back: what is left to charge, less what is booked. Nothing back, no credit."""
-    net, trace = assessed.less(booked, terms.places)
+    net, trace = assessed.less(booked)
     if not net:
         return
     if net > 0:
@@ -319,7 +319,7 @@ def reversal(terms: ItemTerms, charge: Booked, ordinal: int, nominal: Period) ->
 def undone(item: Key, charge: Booked, ordinal: int, nominal: Period, quantity: Decimal, places: int) -> Due:
     """What undoes a charge of ``item`` whole."""
     kind = Kind.CREDIT if charge.kind is Kind.FEE else Kind.FEE
-    net, trace = _NOTHING.less(charge.net, places)
+    net, trace = _NOTHING.less(charge.net)
     return Due(item, kind, charge.period, nominal, ordinal, quantity, net, trace, reverses=charge.key)
 
 
@@ -330,7 +330,7 @@ class Assessed:
     net: Decimal  # rounded
     trace: Trace
 
-    def less(self, booked: Decimal, places: int) -> tuple[Decimal, Trace]:
+    def less(self, booked: Decimal) -> tuple[Decimal, Trace]:
         """What is left to charge (or, negative, to give back) if so much stands booked, with the trace that says so."""
         if not booked and self is not _NOTHING:
             return self.net, self.trace

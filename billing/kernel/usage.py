@@ -321,7 +321,7 @@ def usage_due(
         discounts = holding(terms.discounts, ordinal) if terms.discounts and ordinal else ()
         assessed = discounted(rated.amount, discounts, terms.places, trace)
         before = stands.get(inside.start, _UNUSED)
-        net, trace = assessed.less(before.net, terms.places)
+        net, trace = assessed.less(before.net)
         more = quantity - before.quantity
         if net or more:
             found.append(UsageDue(terms.key, inside, nominal, ordinal, more, net, trace))

@@ -39,9 +39,6 @@ class SubscriptionQuerySet(VisibleQuerySet["Subscription"]):
         own = Q(tenant__pay_by__in=payers) | Q(tenant__pay_by=None, tenant__in=payers)
         return self.filter(Q(pay_by__in=payers) | Q(pay_by=None) & own)
 
-    def with_items(self) -> SubscriptionQuerySet:
-        return self.select_related("tenant", "issuer").prefetch_related("items__price__tiers", "items__product")
-
 
 class Subscription(models.Model):
     """The contract: which tenant buys from which issuer, since when, for how long, on which day it is billed."""
