@@ -250,6 +250,7 @@ def _page(
         row["left"] = figures.money(line.left, invoice.currency)
         row["net"] = figures.money(line.net, invoice.currency)
         row["quantity_shown"] = figures.number(line.quantity)
+        row["days"] = f"{figures.day(line.starts_on)} – {figures.day(line.last_day)}"
     return TemplateResponse(request, "invoicing/admin/correct.html", context)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
@@ -64,8 +64,15 @@ class Creditable:
     unit: str
     case: str
     rate: Decimal
+    contract: str
+    starts_on: date
+    ends_before: date
     net: Decimal
     left: Decimal
+
+    @property
+    def last_day(self) -> date:
+        return self.ends_before - timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,8 @@ def creditable(invoice: Invoice) -> list[Creditable]:
     places = places_of(invoice.currency)
     with connection.cursor() as cursor:
         cursor.execute(
-            "select id, position, section_id, text, quantity, unit, vat_case, vat_rate, net, net + kontor_credited(id)"
+            "select id, position, section_id, text, quantity, unit, vat_case, vat_rate,"
+            " coalesce(details->>'contract', ''), starts_on, ends_before, net, net + kontor_credited(id)"
             " from invoicing_line where invoice_id = %s order by position",
             [invoice.pk],
         )

@@ -40,7 +40,11 @@ class ContestForm(forms.Form):
     def __init__(self, invoice: Invoice, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields["line"].choices = [
-            (line.key, f"{line.position}. {line.text} ({figures.money(line.left, invoice.currency)})")
+            (
+                line.key,
+                f"{line.position}. {line.text}, {figures.day(line.starts_on)} – {figures.day(line.last_day)}"
+                f" ({figures.money(line.left, invoice.currency)})",
+            )
             for line in correction.creditable(invoice)
             if line.left
         ]

@@ -361,7 +361,9 @@ class TestCrediting:
         made = cancel(note, date(2026, 2, 12))
         assert figures(made) == (Decimal("50.00"), Decimal("9.50"), Decimal("59.50"))
         assert (left(invoice), left(note), left(made)) == (Decimal("297.50"), 0, Decimal("59.50"))
-        assert correction.creditable(invoice)[0].left == Decimal("300.00")
+        line = correction.creditable(invoice)[0]
+        assert line.left == Decimal("300.00")
+        assert (line.contract, line.starts_on, line.last_day) == ("V-1", date(2026, 2, 1), date(2026, 2, 28))
         cancel(invoice, date(2026, 2, 13))
         assert_sound()
 
