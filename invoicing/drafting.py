@@ -42,6 +42,10 @@ class BeyondBounds(OperatorError):
     """An amount or a number of periods that the issuer wants a person to look at first."""
 
 
+class InvoicesItself(OperatorError):
+    """An issuer would invoice the account that operates it, or a part of that."""
+
+
 class StandsOnADraft(OperatorError):
     """What is to be taken back was never issued: a correction could not name its document."""
 
@@ -184,6 +188,7 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
         _draft(issuer, key, group, facts, taxes, seller, issue_on, proof)
         for (key, _regime, proof), group in groups.items()
     ]
+    refuse_itself(issuer, drafts, facts)
     refuse_beyond_bounds(issuer, proposal, drafts)
     for draft in drafts:
         refuse_unprintable(draft)
@@ -197,6 +202,16 @@ def payers_of_corrected(proposal: Proposal) -> set[int]:
         return set()
     originals, _undecided = grouping.read_originals(corrected)
     return {original.payer for original in originals.values()}
+
+
+def refuse_itself(issuer: Issuer, drafts: Sequence[Draft], facts: Accounts) -> None:
+    """Raises ``InvoicesItself``: nobody owes VAT, or anything else, to itself."""
+    for draft in drafts if issuer.operated_by_id else ():
+        if issuer.operated_by_id in (draft.recipient.id, parties.entity_of(draft.recipient, facts).id):
+            raise InvoicesItself(
+                _("%(account)s belongs to who operates the issuer %(issuer)s, which cannot invoice itself.")
+                % {"account": draft.recipient.reference, "issuer": issuer.reference}
+            )
 
 
 def refuse_beyond_bounds(issuer: Issuer, proposal: Proposal, drafts: Sequence[Draft]) -> None:

@@ -55,8 +55,9 @@ class IssuerAdmin(SheetScreen, MasterAdmin):
     sheet = IssuerSheet
     list_display = ["reference", "name", "city", "country", "vat_id", "currency", "issues_by_itself"]
     search_fields = ["reference__startswith", "name__icontains"]
+    autocomplete_fields = ["operated_by"]
     fieldsets = [
-        (None, {"fields": [("reference", "name"), ("street", "postcode", "city", "country")]}),
+        (None, {"fields": [("reference", "name"), ("street", "postcode", "city", "country"), "operated_by"]}),
         (_("Tax and register"), {"fields": [("vat_id", "tax_number"), ("register_entry", "managing_directors")]}),
         (_("Contact"), {"fields": [("contact", "email", "phone")]}),
         (_("Bank"), {"fields": [("iban", "bic")]}),

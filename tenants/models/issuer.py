@@ -87,6 +87,15 @@ class Issuer(models.Model):
         db_default=WithoutConfirmation.WAIT,
     )
 
+    operated_by = models.ForeignKey(
+        "tenants.Tenant",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="operates",
+        verbose_name=_("operated by"),
+        help_text=_("An account of ours that invoices those below it in its own name, such as a reseller."),
+    )
     largest_document = models.DecimalField(
         _("largest document"),
         max_digits=19,

@@ -532,7 +532,7 @@ def test_e11_a_reseller_operated_as_an_issuer_invoices_those_below_it(issuer):
         invoice_to=reseller,
         pay_by=reseller,
     )
-    own = make_issuer(reference="RESELLER", name="Wiederverkauf GmbH", vat_id="DE136695976")
+    own = make_issuer(reference="RESELLER", name="Wiederverkauf GmbH", vat_id="DE136695976", operated_by=reseller)
     make_contract(issuer, customer, price=make_price((None, "60.00", "0")))
     make_contract(own, customer, price=make_price((None, "100.00", "0")), invoice_to=customer, pay_by=customer)
     bill(issuer, FEBRUARY)
@@ -546,6 +546,30 @@ def test_e11_a_reseller_operated_as_an_issuer_invoices_those_below_it(issuer):
     ]
     assert found[1].parties["seller"]["name"] == "Wiederverkauf GmbH"
     assert sound()
+
+
+def test_e11_no_issuer_invoices_whoever_operates_it(issuer):
+    """Neither the account itself nor a branch of it; its customers are billed, and so is it by others."""
+    reseller = make_tenant(reference="RESELLER")
+    branch = below(reseller, "BRANCH", kind="branch", invoice_to=reseller)
+    customer = make_tenant(reference="CUSTOMER", parent=reseller)
+    own = make_issuer(reference="OWN", operated_by=reseller)
+    price = make_price()
+    for account in (reseller, branch, customer):
+        make_contract(own, account, price=price)
+    make_contract(issuer, reseller, price=price)
+    run = bill(own, FEBRUARY)
+    assert {one.payer.reference: (one.state, one.reason) for one in run.outcomes.all()} == {
+        "RESELLER": ("parked", f"RESELLER {OF_ITSELF}"),
+        "BRANCH": ("parked", f"RESELLER {OF_ITSELF}"),
+        "CUSTOMER": ("issued", ""),
+    }
+    bill(issuer, FEBRUARY)
+    assert sides() == [("CUSTOMER", "CUSTOMER", Decimal("100.00")), ("RESELLER", "RESELLER", Decimal("100.00"))]
+    assert sound()
+
+
+OF_ITSELF = "gehört zum Betreiber des Rechnungsstellers OWN, der sich nicht selbst Rechnungen stellen kann."
 
 
 def test_d10_three_contracts_align_to_the_first_with_one_stub_each(issuer):
