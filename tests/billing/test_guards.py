@@ -45,6 +45,8 @@ def changed(table: str, **values: str) -> str:
 TRIES = [
     # charges
     ("billing_charge_append_only", changed("billing_charge", net="1") + f" where id = {FEE}", FROZEN),
+    ("charge_reversed_by_its_own", changed("billing_charge", reversed_by_id=CREDIT) + f" where id = {FEE}", FROZEN),
+    ("charge_reversed_by_its_own", changed("billing_charge", reversed_by_id="id") + f" where id = {FEE}", FROZEN),
     ("billing_charge_append_only", changed("billing_charge", trace="'{}'") + f" where id = {FEE}", FROZEN),
     ("billing_charge_no_truncate", "truncate billing_charge cascade", NO_RIGHT),
     ("charge_final", f"delete from billing_charge where id = {FEE}", FROZEN),
