@@ -59,6 +59,7 @@ def page(request: HttpRequest, key: int) -> HttpResponse:
         "below_count": tenant.get_descendants().filter(visibility(Tenant, user)).count(),
         "recipient": tenant.invoice_to or tenant,
         "payer": tenant.pay_by or tenant,
+        "operates": tenant.operates.all(),
         "settings": settings_table(tenant),
         "vat": account_vat.panel(user, tenant, today),
         "contacts": list(tenant.contacts.all()) if user.has_perm("tenants.view_contact") else None,

@@ -179,3 +179,12 @@ def test_roles_are_made_once_and_set_right_on_request(db):
     }
     auditor = Group.objects.get(name="auditor").permissions.values_list("codename", flat=True)
     assert {name.partition("_")[0] for name in auditor} == {"view", "export"}
+
+
+def test_e11_an_account_and_the_issuer_it_operates_name_each_other(admin_client):
+    reseller = make_tenant(reference="RESELLER")
+    own = make_issuer(reference="OWN", name="Wiederverkauf GmbH", operated_by=reseller)
+    page = admin_client.get(reverse("account", args=[reseller.pk])).content.decode()
+    form = admin_client.get(reverse("admin:tenants_issuer_change", args=[own.pk])).content.decode()
+    assert f'{reverse("admin:tenants_issuer_change", args=[own.pk])}">Wiederverkauf GmbH</a>' in page
+    assert f'<option value="{reseller.pk}" selected>' in form
