@@ -1,5 +1,5 @@
 """Screens of the catalog, the contracts and what they were charged."""
 
-from billing.admin import amendments, campaigns, catalog, charges, contracts, requests
+from billing.admin import amendments, campaigns, catalog, charges, contracts, price_notices, requests
 
-__all__ = ["amendments", "campaigns", "catalog", "charges", "contracts", "requests"]
+__all__ = ["amendments", "campaigns", "catalog", "charges", "contracts", "price_notices", "requests"]

@@ -305,25 +305,6 @@ class Screen(SeenOnly, ModelAdmin):
         query = urlencode({"table": self.model._meta.db_table, "row": object_id})
         return HttpResponseRedirect(f"{reverse('admin:tenants_activity_changelist')}?{query}")
 
-
-class MasterAdmin(Screen):
-    """Records that people keep: neither money nor state."""
-
-    form = MasterForm
-
-
-class RecordAdmin(Screen):
-    """Records of money or state: shown, never edited or deleted; what is done to them is done by stations."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def call(
         self, request: HttpRequest, station: Callable[..., Any], *arguments: Any, **named: Any
     ) -> tuple[bool, Any]:
@@ -369,6 +350,25 @@ class RecordAdmin(Screen):
             done_text = ngettext("%(count)d record was worked off.", "%(count)d records were worked off.", done)
             self.message_user(request, done_text % {"count": done}, messages.SUCCESS)
         return done
+
+
+class MasterAdmin(Screen):
+    """Records that people keep: neither money nor state."""
+
+    form = MasterForm
+
+
+class RecordAdmin(Screen):
+    """Records of money or state: shown, never edited or deleted; what is done to them is done by stations."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class RowsInline(SeenOnly, TabularInline):
