@@ -19,8 +19,8 @@ from unfold.decorators import display
 from billing.models import PriceNotice
 from tenants import files
 from tenants.admin import figures
-from tenants.admin.activities import intent_badge
 from tenants.admin.base import RecordAdmin
+from tenants.admin.outgoing import intent_badge
 
 
 @admin.register(PriceNotice)

@@ -28,8 +28,8 @@ from invoicing.models import Allowance, Delivery, DocumentFile, Invoice, Line, P
 from invoicing.models.invoice import InvoiceQuerySet
 from tenants import files
 from tenants.admin import figures
-from tenants.admin.activities import intent_badge
 from tenants.admin.base import RecordAdmin, RecordInline, is_key
+from tenants.admin.outgoing import intent_badge
 from tenants.admin.scope import AccountScoped
 from tenants.errors import OperatorError
 

@@ -19,8 +19,8 @@ from unfold.decorators import display
 from invoicing.models import CollectiveStatement, StatementDelivery, StatementEntry
 from tenants import files
 from tenants.admin import figures
-from tenants.admin.activities import intent_badge
 from tenants.admin.base import RecordAdmin, RecordInline
+from tenants.admin.outgoing import intent_badge
 from tenants.admin.scope import AccountScoped
 
 

@@ -33,8 +33,8 @@ from payments.models import (
 )
 from tenants import files
 from tenants.admin import figures
-from tenants.admin.activities import intent_badge
 from tenants.admin.base import AskingForm, MasterAdmin, RecordAdmin, RecordInline, RowsInline
+from tenants.admin.outgoing import intent_badge
 from tenants.admin.scope import AccountScoped
 from tenants.models import Issuer
 

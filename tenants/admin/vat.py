@@ -17,8 +17,8 @@ from unfold.decorators import display
 
 from tenants import intents, vat_inquiries
 from tenants.admin import figures
-from tenants.admin.activities import intent_badge
 from tenants.admin.base import RecordAdmin
+from tenants.admin.outgoing import intent_badge
 from tenants.models import Issuer, VatInquiry
 
 

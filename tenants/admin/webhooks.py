@@ -11,14 +11,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, MultipleChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from tenants import intents, webhooks
-from tenants.admin.activities import intent_badge
-from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, RecordInline
+from tenants import webhooks
+from tenants.admin.base import MasterAdmin, MasterForm, RecordInline
+from tenants.admin.outgoing import OutgoingAdmin, intent_badge
 from tenants.models import WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookMessage
 from tenants.transactions import wake
 
@@ -81,7 +81,8 @@ class AttemptInline(RecordInline):
 
 
 @admin.register(WebhookMessage)
-class WebhookMessageAdmin(RecordAdmin):
+class WebhookMessageAdmin(OutgoingAdmin):
+    task = "tenants.send_webhooks"
     list_display = ["created_at", "endpoint", "event", "about", "progress", "attempts", "sent_at", "reason"]
     list_select_related = ["endpoint"]
     list_filter = [
@@ -93,7 +94,6 @@ class WebhookMessageAdmin(RecordAdmin):
     fields = [("endpoint", "event", "about"), ("progress", "attempts", "next_at", "sent_at"), "reason", "body"]
     readonly_fields = ["progress", "body"]
     inlines = [AttemptInline]
-    actions = ["send_again", "withdraw"]
 
     @display(description=_("state"), ordering="state")
     def progress(self, message: WebhookMessage) -> SafeString:
@@ -102,25 +102,3 @@ class WebhookMessageAdmin(RecordAdmin):
     @display(description=_("payload"))
     def body(self, message: WebhookMessage) -> SafeString:
         return format_html('<code class="k-code">{}</code>', message.payload)
-
-    @admin.action(description=_("Send again what failed or is unknown"), permissions=["decide"])
-    def send_again(self, request: HttpRequest, queryset: models.QuerySet[WebhookMessage]) -> None:
-        def station() -> int:
-            wake("tenants.send_webhooks")
-            return intents.release(queryset, now=timezone.now())
-
-        worked, count = self.call(request, station)
-        if worked:
-            text = ngettext("%(count)d message is sent again.", "%(count)d messages are sent again.", count)
-            self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
-
-    @admin.action(description=_("Withdraw what is not sent"), permissions=["decide"])
-    def withdraw(self, request: HttpRequest, queryset: models.QuerySet[WebhookMessage]) -> None:
-        said = gettext("Withdrawn by %(user)s.") % {"user": request.user.get_username()}
-        worked, count = self.call(request, intents.withdraw, queryset, reason=said)
-        if worked:
-            text = ngettext("%(count)d message withdrawn.", "%(count)d messages withdrawn.", count)
-            self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
-
-    def has_decide_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("tenants.change_webhookmessage")
