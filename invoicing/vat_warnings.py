@@ -76,7 +76,7 @@ def of_run(run: BillRun) -> Sequence[Charged]:
     found = (
         VatShare.objects.filter(
             invoice__run=run,
-            invoice__recipient__country__in=EU - {run.issuer.country},
+            invoice__parties__buyer__country__in=sorted(EU - {run.issuer.country}),
             vat_case=Case.STANDARD.value,
             vat_rate__gt=0,
             country="",

@@ -81,7 +81,7 @@ def examples(issuer: Issuer, on: date) -> list[dict[str, Any]]:
 class TaxRuleAdmin(MasterAdmin):
     """A rule that stands on an issued document is ended and followed by another one, never rewritten."""
 
-    list_display = ["name", "issuer", "place", "customer", "tax_category", "vat_case", "rate", "days", "source"]
+    list_display = ["name", "issuer", "where", "customer", "tax_category", "vat_case", "rate", "days", "source"]
     list_filter = [("issuer", RelatedDropdownFilter), ("vat_case", ChoicesDropdownFilter)]
     list_select_related = ["issuer"]
     search_fields = ["name__icontains"]
@@ -109,7 +109,13 @@ class TaxRuleAdmin(MasterAdmin):
         ),
     ]
 
-    @display(description=_("rate"))
+    @display(description=_("place"), ordering="place")
+    def where(self, rule: TaxRule) -> str:
+        """A group of countries in words, or a country's code."""
+        words = {"domestic": _("domestic"), "eu": _("other member states"), "third": _("outside the EU")}
+        return str(words.get(rule.place, rule.place)) or figures.EMPTY
+
+    @display(description=_("VAT rate"))
     def rate(self, rule: TaxRule) -> str:
         return f"{rule.get_rate_kind_display()}" if rule.rate_kind else figures.EMPTY
 
