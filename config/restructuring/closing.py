@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 
@@ -75,13 +75,13 @@ def close(
         )
     open_items = list(OpenItem.objects.filter(payer=tenant).with_open_amount().exclude(open_amount=0))
     if open_items and not (keeps_items or heir):
-        sums: Counter[str] = Counter()
+        sums: dict[str, Decimal] = defaultdict(Decimal)
         for item in open_items:
-            sums[item.currency] += item.open_amount  # type: ignore[assignment]
+            sums[item.currency] += item.open_amount
         raise refused(
             _("%(account)s has open items of %(sums)s: say whether they stay or who takes them over."),
             account=tenant.reference,
-            sums=", ".join(figures.money(Decimal(left), currency) for currency, left in sums.items()),
+            sums=", ".join(figures.money(left, currency) for currency, left in sums.items()),
         )
     effect.waits_for = unbilled(tenant, on)
     if effect.waits_for:

@@ -118,7 +118,7 @@ def hold(*groups: Iterable[int]) -> None:
 
 
 def settings_of(tenants: Iterable[int]) -> dict[str, dict[str, Any]]:
-    """Per account what is in force, by the issuer that bills it, or the first one."""
+    """Per account what is in force; what no account says is the first issuer's, whoever bills the account."""
     issuer = Issuer.objects.order_by("pk").first()
     if issuer is None:
         return {}
