@@ -79,6 +79,7 @@ ADVICE: Final[dict[str, Advice]] = {
     ),
     "BR-50": _issuer(gettext_lazy("IBAN (BT-84) is missing at issuer %(issuer)s.")),
     "BR-61": _issuer(gettext_lazy("IBAN (BT-84) is missing at issuer %(issuer)s.")),
+    "CII-SR-470": _issuer(gettext_lazy("IBAN (BT-84) is missing at issuer %(issuer)s.")),
     "BR-DE-23-a": _issuer(gettext_lazy("IBAN (BT-84) is missing at issuer %(issuer)s.")),
     "BR-DE-30": _issuer(gettext_lazy("Creditor identifier (BT-90) is missing at issuer %(issuer)s.")),
     "BR-DE-31": _account(gettext_lazy("The mandate of account %(account)s names no IBAN (BT-91).")),

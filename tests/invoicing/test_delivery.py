@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,9 +12,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from invoicing import bill_run, delivery, pdf
+from invoicing import bill_run, delivery, judging, pdf
 from invoicing.models import Delivery, DocumentFile, Invoice
-from tenants import messages
+from tenants import files, messages
 from tenants.models import Contact, Message
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
 from tests.concurrency import in_thread
@@ -22,6 +22,7 @@ from tests.server_process import ROOT
 from tests.smtp_server import mail_server
 
 DAY = date(2026, 2, 1)
+NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 
 
 def bill_one(tenant, issuer=None) -> Invoice:
@@ -90,6 +91,35 @@ def test_who_wants_no_mail_gets_none_also_later(kept_here):
     assert delivery.send_anyway([invoice.pk]) == 1  # but a person may
     assert delivery.send_anyway([invoice.pk]) == 0
     assert Message.objects.get().recipient == branch.email
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("wanted", [None, True], ids=["the XML alone", "a PDF beside it"])
+def test_an_xrechnung_goes_out_as_the_account_wants(kept_here, settings, tmp_path, wanted):
+    group = make_tenant(pdf_beside_xml=wanted)
+    tenant = make_tenant(
+        parent=group, document_format="xrechnung_ubl", leitweg_id="04011000-12345-03", email="amt@example.com"
+    )
+    issuer = make_issuer(phone="+49 7525 12345", contact="Buchhaltung")
+    invoice = bill_one(tenant, issuer)
+    judging.judge_pending()
+    pdf.render_document(invoice.pk)
+    assert delivery.deliver_pending() == delivery.Decided(mails=1)
+    group.pdf_beside_xml = not wanted  # decided once
+    group.save()
+    assert delivery.send_anyway([invoice.pk]) == 0
+
+    names = [f"Rechnung-RE-2026-00001.{kind}" for kind in (["xml", "pdf"] if wanted else ["xml"])]
+    with mail_server(tmp_path / "mail") as server:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        Message.objects.update(next_at=NOON)
+        assert [messages.send_pending(now=NOON), messages.send_pending(now=NOON)] == [1, 0]
+        (mail,) = server.mails
+    sent = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
+    assert list(sent) == names
+    kept = {one.kind: files.read(one.file) for one in DocumentFile.objects.select_related("file")}
+    assert list(sent.values()) == [kept[name.rpartition(".")[2]] for name in names]
 
 
 @pytest.mark.django_db

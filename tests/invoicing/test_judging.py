@@ -12,11 +12,12 @@ from lxml import etree
 from pypdf import PdfReader
 
 from invoicing import correction, issuing, judging, review
-from invoicing.einvoice import judge
+from invoicing.einvoice import judge, terms
+from invoicing.einvoice.reading import facts_of
 from invoicing.models import DocumentFile, Invoice, Outcome, Verdict
 from invoicing.pdf import render_pending
 from tenants import files
-from tenants.models import Tenant
+from tenants.models import Contact, Tenant
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.judges import fatal_findings, needs_judges, pdfa_complaints
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
@@ -84,14 +85,19 @@ def test_a_missing_leitweg_id_holds_the_document_and_says_so_in_the_issuer_s_lan
     assert judge_all() == judging.Judged(judged=1, held=0, issued=1)
 
 
-def test_a_character_that_no_xml_can_hold_holds_that_document_and_no_other(issuer):
-    one_customer(issuer, reference="KAPUTT", name="Caf\ufffe GmbH")
-    one_customer(issuer)
-    run = bill(issuer, FEBRUARY)
-    assert judge_all() == judging.Judged(judged=2, held=1, issued=1)
-    held = run.invoices.get(state=Invoice.State.HELD)
-    assert held.recipient.reference == "KAPUTT"
-    assert held.reason.startswith("Ein Text des Mandanten KAPUTT oder seiner Verträge enthält ein Zeichen")
+@pytest.mark.parametrize(
+    ("own", "reached"),
+    [("amt@example.com", "amt@example.com"), ("", "zweite@example.com")],
+    ids=["its own address", "that of who receives its invoices"],
+)
+def test_the_electronic_address_of_an_account(issuer, own, reached):
+    tenant = one_customer(issuer, document_format="xrechnung_cii", email=own, leitweg_id="04011000-12345-03")
+    for name, is_billing in (("erste", False), ("zweite", True), ("dritte", True)):
+        Contact.objects.create(tenant=tenant, name=name, email=f"{name}@example.com", is_billing=is_billing)
+    bill(issuer, FEBRUARY)
+    assert judge_all() == judging.Judged(judged=1, issued=1)
+    [facts] = facts_of([Invoice.objects.get().pk])
+    assert terms.electronic_address(facts.buyer) == ("EM", reached)
 
 
 def test_drafts_wait_for_a_person_and_for_the_verdict(issuer):

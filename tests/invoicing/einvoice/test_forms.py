@@ -345,3 +345,20 @@ def test_any_document_keeps_its_sums_and_multiplies_out(document):
 @settings(deadline=None, max_examples=12)
 def test_any_document_keeps_the_rules(document, form):
     assert findings(written(electronic(document, form))) == []
+
+
+@needs_judges
+def test_the_independent_judge_finds_nothing_in_any_of_them(tmp_path):
+    """The same random documents, dozens in one call."""
+    files = []
+
+    @given(documents(), st.sampled_from(FORMATS))
+    @settings(deadline=None, max_examples=36, derandomize=True, database=None)
+    def draw(document, form):
+        files.append(tmp_path / f"{len(files)}.xml")
+        files[-1].write_bytes(written(electronic(document, form)))
+
+    draw()
+    found = fatal_findings(*files)
+    assert len(found) == len(files) >= 36
+    assert {name: rules for name, rules in found.items() if rules} == {}
