@@ -189,7 +189,7 @@ def _part(original: Invoice, line: Creditable, wanted: Wanted) -> Part:
     quantity, unit = Decimal(1), "C62"
     if wanted.amount is not None:
         given = wanted.amount
-        if given != rounded(given, places):
+        if given <= left and given != rounded(given, places):
             raise NotCorrectable(_("Line %(line)d of %(document)s: the amount has too many decimals.") % words)
     elif wanted.quantity is not None:
         if not 0 < wanted.quantity <= line.quantity:

@@ -234,7 +234,7 @@ class TestCancelling:
             cancel(Invoice.objects.get())
 
     def test_it_is_not_dated_before_its_document_and_has_a_reason(self, invoice):
-        with pytest.raises(NotCorrectable, match="2026-02-01"):
+        with pytest.raises(NotCorrectable, match="1 Feb 2026"):
             cancel(invoice, date(2026, 1, 31))
         with pytest.raises(NotCorrectable, match="reason"):
             correction.cancel([invoice.pk], on=TENTH, reason=" ")
@@ -306,6 +306,7 @@ class TestCrediting:
             (Wanted(1, amount=Decimal("0")), "cannot be given back"),
             (Wanted(1, amount=Decimal("-1")), "cannot be given back"),
             (Wanted(1, amount=Decimal("0.001")), "too many decimals"),
+            (Wanted(1, amount=Decimal("1e400")), "cannot be given back"),
             (Wanted(1, quantity=Decimal(4)), "at most 3"),
             (Wanted(1, percent=Decimal(101)), "at most 100"),
             (Wanted(2), "has no line 2"),
