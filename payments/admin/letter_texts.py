@@ -70,7 +70,8 @@ class LetterTextAdmin(WithPreview):
             {
                 "fields": ["issuer", ("kind", "language")],
                 "description": _(
-                    "What is empty is said as usual. {number}, {customer} and others stand for their values."
+                    "What is empty is said as usual. {number}, {customer}, {issuer}, {issued_on}, {due_on}, {net},"
+                    " {gross}, {contract} and others stand for their values."
                 ),
             },
         ),
