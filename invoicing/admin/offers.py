@@ -81,12 +81,14 @@ def _proforma(request: HttpRequest, drafts: Any, reference: str, back: str) -> H
     today = timezone.localdate()
     try:
         with rehearsal():
-            keys = drafts(today)
-            told = facts_of(keys)
-            issuers = dict(Invoice.objects.filter(pk__in=keys).values_list("pk", "issuer"))
+            found = Invoice.objects.filter(pk__in=drafts(today)).visible_to(request.user).order_by("pk")
+            issuers = dict(found.values_list("pk", "issuer"))
+            told = facts_of(issuers)
         if not told:
             raise NothingToShow(gettext("Nothing more will be invoiced, as things stand."))
-        letters = [proforma.render(facts, style_of(issuers[key])) for key, facts in zip(keys, told, strict=True)]
+        letters = [
+            proforma.render(facts, style_of(issuer)) for issuer, facts in zip(issuers.values(), told, strict=True)
+        ]
     except OperatorError as refusal:
         messages.error(request, str(refusal))
         return HttpResponseRedirect(back)
