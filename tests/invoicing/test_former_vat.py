@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from billing.models import Subscription
@@ -259,6 +261,23 @@ def test_a_released_draft_with_former_vat_is_up_to_date(issuer):
     assert issuing.issue_released(run) == 1
     assert documents()[1:] == [("credit_note", "AE", -50, 0, -50)]
     assert_sound()
+
+
+def test_a_chunk_takes_the_same_statements_however_much_is_given_back(issuer):
+    def statements(customers: int, on: date) -> int:
+        tenants = [make_tenant() for _ in range(customers)]
+        ending = [sell(issuer, tenant, starts_on=on, billing_day=1) for tenant in tenants]
+        bill(issuer, on)
+        for contract in ending:
+            become(contract.tenant, **AUSTRIAN)
+            end(contract, on.replace(day=15))
+        with CaptureQueriesContext(connection) as captured:
+            bill(issuer, on, on.replace(day=15))
+        return len(captured)
+
+    statements(1, FEBRUARY)  # the first one makes the number ranges, too
+    assert statements(1, MARCH) == statements(4, date(2026, 4, 1))
+    assert Invoice.objects.filter(kind="credit_note", vat_case="S").count() == 6
 
 
 def test_replay_and_check_books_name_a_credit_at_another_rate(issuer, monkeypatch):
