@@ -73,7 +73,7 @@ def page(request: HttpRequest, key: int) -> HttpResponse:
         "tree_changes": [] if is_bounded(user) else account_panels.tree_changes(tenant),
         "ways": account_panels.restructurings(tenant) if user.has_perm("tenants.restructure_tenant") else [],
         "may_change": user.has_perm("tenants.change_tenant"),
-        "may_bill": user.has_perm("invoicing.start_billrun"),
+        "may_bill": user.has_perm("invoicing.start_billrun") and not is_bounded(user),
         "may_add_contract": user.has_perm("billing.add_subscription"),
     }
     return TemplateResponse(request, "admin/account.html", context)

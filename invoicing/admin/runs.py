@@ -26,15 +26,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldBooleanSwitchWidget
 
-from billing.models import Subscription
 from invoicing import bill_run, issuing, review, vat_warnings
-from invoicing.admin import corrections, run_figures
+from invoicing.admin import billing_now, corrections, run_figures
 from invoicing.admin.documents import drafts_of, why_parked
 from invoicing.models import BillRun, Invoice, Outcome
 from tenants import transactions
 from tenants.admin import figures
 from tenants.admin.base import AskingForm, RecordAdmin, is_key
-from tenants.models import Issuer, Tenant
+from tenants.models import Issuer
 
 PER_PAGE = 50
 
@@ -218,25 +217,8 @@ class BillRunAdmin(RecordAdmin):
         return TemplateResponse(request, "invoicing/admin/start_run.html", context)
 
     def bill_payer_view(self, request: HttpRequest, payer: int) -> HttpResponseBase:
-        """Bill one payer now: a run of its own with each issuer it has contracts with; its drafts wait for release."""
-        if request.method != "POST" or not self.has_add_permission(request):
-            raise PermissionDenied
-        tenant = get_object_or_404(Tenant, pk=payer)
-        today = timezone.localdate()
-        paid_for = Subscription.objects.paid_by([tenant.pk])
-        runs = []
-        for issuer in Issuer.objects.filter(subscriptions__in=paid_for).distinct():
-            worked, run = self.call(
-                request, self.start, issuer=issuer, through=today, issue_on=today, payer=tenant, by=request.user
-            )
-            if worked:
-                runs.append(run)
-        if not runs:
-            self.message_user(request, gettext("%s has no contract to bill.") % tenant, messages.WARNING)
-            return HttpResponseRedirect(reverse("account", args=[payer]))
-        text = gettext("%s is being billed. Look at the drafts, then release them.")
-        self.message_user(request, text % tenant, messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:invoicing_billrun_change", args=[runs[0].pk]))
+        """Bill one payer now, once it is said what that comprises."""
+        return billing_now.view(self, request, payer)
 
     def start(self, *, issues_by_itself: bool = False, **chosen: Any) -> BillRun:
         """Open the run and wake a worker for it."""

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
+from django.utils import timezone
 
 from billing.models import Charge, Item
 from config.rights import ensure_roles
@@ -302,7 +303,8 @@ def test_one_payer_is_billed_now_beside_the_run_of_all(admin_client, admin_user,
     payer = Tenant.objects.get(reference="A")
     make_contract(issuer, payer, reference="V-MORE")
     with time_machine.travel("2026-02-01 12:00:00+01:00", tick=False):
-        response = admin_client.post(reverse("admin:invoicing_billrun_bill_payer", args=[payer.pk]))
+        url = reverse("admin:invoicing_billrun_bill_payer", args=[payer.pk])
+        response = admin_client.post(url, {"through": "2026-02-01"})
     own = BillRun.objects.get(payer=payer)
     assert response.url == page(own)
     bill_run.bill(own)
@@ -317,7 +319,8 @@ def test_an_account_that_is_set_aside_is_skipped_and_listed(admin_client, issuer
     payer = Tenant.objects.get(reference="A")
     payer.status = "suspended"
     payer.save()
-    admin_client.post(reverse("admin:invoicing_billrun_bill_payer", args=[payer.pk]))
+    url = reverse("admin:invoicing_billrun_bill_payer", args=[payer.pk])
+    admin_client.post(url, {"through": timezone.localdate().isoformat()})
     own = BillRun.objects.get(payer=payer)
     bill_run.bill(own)
     outcome = own.outcomes.get()
@@ -327,7 +330,36 @@ def test_an_account_that_is_set_aside_is_skipped_and_listed(admin_client, issuer
 
 def test_who_has_no_contract_is_told_so(admin_client, issuer):
     idle = make_tenant()
-    response = admin_client.post(reverse("admin:invoicing_billrun_bill_payer", args=[idle.pk]))
-    assert response.url == reverse("account", args=[idle.pk])
+    url = reverse("admin:invoicing_billrun_bill_payer", args=[idle.pk])
+    for response in (admin_client.get(url), admin_client.post(url, {"through": "2026-02-01"})):
+        assert response.url == reverse("account", args=[idle.pk])
     assert not BillRun.objects.exists()
-    assert admin_client.get(reverse("admin:invoicing_billrun_bill_payer", args=[idle.pk])).status_code == 403
+
+
+def test_before_a_payer_is_billed_it_is_said_who_that_is_and_how_much(admin_client, admin_user, issuer):
+    payer = Tenant.objects.get(reference="A")
+    child = make_tenant(reference="A-1", name="Small", parent=payer, pay_by=payer)
+    make_contract(issuer, child, reference="V-CHILD")
+    url = reverse("admin:invoicing_billrun_bill_payer", args=[payer.pk])
+    with time_machine.travel("2026-02-01 12:00:00+01:00", tick=False):
+        admin_client.force_login(admin_user)
+        asked = admin_client.get(url)
+        later = admin_client.post(url, {"through": "2026-03-01", "_reckon": "1"})
+        slip = admin_client.post(url, {"through": "soon"})
+        page_of_child = admin_client.get(reverse("account", args=[child.pk])).content.decode()
+    assert (asked.context["others"], asked.context["lines"]) == (
+        {"contracts": 2, "accounts": 1, "named": ["A-1 Small"], "more": 0},
+        2,
+    )
+    assert asked.context["sums"] == ["€200.00"]
+    assert asked.context["form"]["through"].value() == date(2026, 2, 1)
+    assert "What is billed is the payer A Customer A with 2 contracts, through" in asked.content.decode()
+    assert (later.context["lines"], later.context["sums"]) == (4, ["€400.00"])
+    assert slip.context["form"].errors and not BillRun.objects.exists()
+    assert f'href="{url}"' in page_of_child and f'action="{url}"' not in page_of_child
+
+
+def test_only_who_starts_runs_is_asked(client, issuer):
+    signed_in(client, "support")
+    url = reverse("admin:invoicing_billrun_bill_payer", args=[Tenant.objects.get(reference="A").pk])
+    assert [client.get(url).status_code, client.post(url, {"through": "2026-02-01"}).status_code] == [403, 403]
