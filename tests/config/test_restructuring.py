@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
+from django.urls import reverse
 from django.utils import translation
 
 from billing import contracts, metrics
@@ -375,3 +376,14 @@ def test_a_plan_is_withdrawn_once(issuer):
     assert restructuring.withdraw(plan, reason="doch nicht", by=None, channel="admin") is False
     assert restructuring.carry_out_due(on=MARCH).done == 0
     assert account("SHOP").parent.reference == "OLD"
+
+
+def test_the_preview_of_a_merger_names_whose_rights_are_copied(admin_client, issuer, settings):
+    settings.LANGUAGE_CODE = "en"
+    Access.objects.create(user=User.objects.create_user("anna"), tenant=account("OLD"), sees_invoices=True, pays=True)
+    page = reverse("restructure", args=[account("OLD").pk, "merge"])
+    asked = {"target": "NEW", "effective_on": "2026-02-10", "takes_over": "on", "reason": ""}
+    html = admin_client.post(page, asked).content.decode()
+    assert "Rights at the account that takes over" in html
+    assert "<tr><td>anna</td><td>with all accounts below, sees invoices, pays</td></tr>" in html
+    assert not Access.objects.filter(tenant=account("NEW")).exists()
