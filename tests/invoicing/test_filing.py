@@ -210,7 +210,7 @@ def test_one_document_s_trouble_stops_no_other(caplog, monkeypatch):
     make_contract(issuer)
     assert len(billed(issuer)) == 2
 
-    def drawn(facts) -> bytes:
+    def drawn(facts, style) -> bytes:
         if facts.buyer.name == "Stein GmbH":
             raise UnprintableText("no glyph")
         return b"%PDF"
@@ -227,7 +227,7 @@ def test_what_cannot_be_printed_rests_longer_each_time_and_is_tried_at_once_by_h
     make_contract(issuer)
     (invoice,) = billed(issuer)
 
-    def refuse(_facts) -> bytes:
+    def refuse(_facts, _style) -> bytes:
         raise UnprintableText("no glyph")
 
     waits = []
