@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -65,10 +66,21 @@ def ask(subscription: Subscription, *, kind: str, wish: str, wanted_on: date | N
         )
 
 
-def accept(request: ChangeRequest, *, on: date, at: datetime, by: Any, answer: str = "") -> None:
-    """Say yes. A cancellation is written, also before the notice is over; another change staff amend themselves."""
+def accept(
+    request: ChangeRequest, *, on: date, at: datetime, by: Any, answer: str = "", needs_no_amendment: bool = False
+) -> None:
+    """Say yes. A cancellation is written, also before the notice is over; another change staff amend themselves.
+
+    A customer is not told yes before that was done: raises ``RequestRefused`` for a change if the contract was not
+    amended since it was asked for, unless ``needs_no_amendment``: the wish was about something else than its terms.
+    """
     with transaction.atomic():
         fresh = _open(request)
+        if fresh.kind == ChangeRequest.Kind.CHANGE and not needs_no_amendment and not amended_since(fresh).exists():
+            raise RequestRefused(
+                _("The contract %(contract)s was not changed since the request. Change it first, then accept.")
+                % {"contract": fresh.subscription.reference}
+            )
         if fresh.kind == ChangeRequest.Kind.CANCELLATION:
             contracts.cancel(
                 fresh.subscription,
@@ -85,6 +97,13 @@ def accept(request: ChangeRequest, *, on: date, at: datetime, by: Any, answer: s
 def decline(request: ChangeRequest, *, at: datetime, by: Any, answer: str = "") -> None:
     with transaction.atomic():
         _decide(_open(request), ChangeRequest.State.DECLINED, at=at, by=by, answer=answer)
+
+
+def amended_since(request: ChangeRequest) -> QuerySet[Amendment]:
+    """What was written at the contract since the request; without what comes by itself, or takes something back."""
+    by_itself = [Amendment.Kind.START, Amendment.Kind.RENEWAL, Amendment.Kind.WITHDRAWAL]
+    written = request.subscription.amendments.filter(written_at__gte=request.asked_at)
+    return written.exclude(kind__in=by_itself).order_by("sequence")
 
 
 def _check_runs(subscription: Subscription) -> None:

@@ -35,6 +35,7 @@ OPEN: Final = {
     "account_tree_children",
     "account_tree_search",
     "amendment_quote",
+    "billing_changerequest_decide",
     "contract_proforma",
     "invoicing_collectivestatement_pdf",
     "invoicing_invoice_pdf",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
@@ -247,13 +249,35 @@ class ChangeForm(forms.Form):
         return values
 
 
-def kinds_of(contract: Subscription) -> list[dict[str, Any]]:
-    """The kinds of change, as links to their forms."""
+def kinds_of(contract: Subscription, given: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """The kinds of change, as links to their forms; these start with what is ``given``."""
     url = reverse("admin:billing_subscription_amend", args=[contract.pk])
     return [
-        {"kind": kind, "name": Amendment.Kind(kind).label, "icon": icon, "url": f"{url}?kind={kind}"}
+        {
+            "kind": kind,
+            "name": Amendment.Kind(kind).label,
+            "icon": icon,
+            "url": f"{url}?{urlencode({'kind': str(kind), **(given or {})})}",
+        }
         for kind, icon in ICONS.items()
     ]
+
+
+def given_in(query: Mapping[str, str]) -> dict[str, str]:
+    """The day and the reason that a link to the form brings along; what is no day is left out."""
+    given = {name: query[name][:500] for name in ("day", "reason") if query.get(name)}
+    try:
+        date.fromisoformat(given.get("day", "2000-01-01"))
+    except ValueError:
+        del given["day"]
+    return given
+
+
+def proposed(given: Mapping[str, str]) -> dict[str, Any]:
+    """Initial values of the form from what is ``given``."""
+    if "day" not in given:
+        return dict(given)
+    return {**given, "day": date.fromisoformat(given["day"]), "when": When.ON_DATE}
 
 
 def history_of(contract: Subscription) -> dict[str, Any]:
@@ -276,7 +300,8 @@ def amend_view(screen: Screen, request: HttpRequest, object_id: str) -> HttpResp
     kind = request.POST.get("kind") or request.GET.get("kind") or Amendment.Kind.QUANTITY
     if kind not in ICONS:
         raise Http404
-    form = ChangeForm(contract, kind, request.POST or None)
+    given = given_in(request.GET)
+    form = ChangeForm(contract, kind, request.POST or None, initial=proposed(given))
     shown = None
     if request.method == "POST" and form.is_valid():
         today = timezone.localdate()
@@ -305,7 +330,7 @@ def amend_view(screen: Screen, request: HttpRequest, object_id: str) -> HttpResp
         "contract": contract,
         "kind": kind,
         "kind_name": Amendment.Kind(kind).label,
-        "kinds": kinds_of(contract),
+        "kinds": kinds_of(contract, given),
         "form": form,
         "preview": money_of(shown) if shown else None,
     }

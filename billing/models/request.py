@@ -11,8 +11,8 @@ from tenants.models.visibility import Visibility, VisibleQuerySet
 
 
 class ChangeRequest(models.Model):
-    """What a customer asks of a contract in the portal; staff accept or decline it. Accepting changes nothing by itself
-    but a cancellation, which is written as an amendment."""
+    """What a customer asks of a contract in the portal; staff accept or decline it. Accepting writes a cancellation as
+    an amendment; another change staff amend themselves before they accept."""
 
     class Kind(models.TextChoices):
         CHANGE = "change", _("change of the contract")
