@@ -98,7 +98,7 @@ def test_discounts_of_the_document_and_what_was_given_back_by_hand(contract, cap
         "FIX gewährt bis zu 20,00 EUR, insgesamt 20,00 EUR, verteilt auf die Steuersätze nach größtem Rest; es ist der"
         " 1. Beleg mit diesem Rabatt.",
         "Umsatzsteuer von 19 Prozent (steuerpflichtig) auf 160,00 EUR, einmal gerundet: 30,40 EUR. Steuerregel:"
-        " Inland: Regelsteuersatz (§ 1 (1) UStG, § 12 (1) UStG).",
+        " Inland: Regelsteuersatz (§ 1 Abs. 1 UStG, § 12 Abs. 1 UStG).",
         "Zusammen: 160,00 EUR netto, 30,40 EUR Umsatzsteuer, 190,40 EUR brutto.",
     ]
     wanted = [correction.Wanted(position=1, amount=Decimal(50))]
