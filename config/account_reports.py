@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext
 
 from billing.admin.metrics import day_from
-from billing.kernel.money import places_of
+from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
 from invoicing.account_statement import Movement, Statement, statements
 from invoicing.einvoice.reading import party_facts
@@ -112,14 +112,24 @@ def movement_text(movement: Movement) -> str:
 
 
 def statement_csv(tenant: Tenant, found: Sequence[Statement]) -> HttpResponse:
-    """All movements, balances included as rows without a document; days in ISO form, amounts with a point."""
-    head = ["currency", "day", "text", "document", "account", "amount", "balance"]
+    """All movements, balances included as rows without a document."""
+    head = [
+        gettext("currency"),
+        gettext("day"),
+        gettext("text"),
+        gettext("document"),
+        gettext("account"),
+        gettext("amount"),
+        gettext("balance"),
+    ]
     rows: list[list[Any]] = []
     for one in found:
-        balance = one.opening
+        places = places_of(one.currency)
+        balance = rounded(one.opening, places)
         rows.append([one.currency, "", gettext("opening balance"), "", tenant.reference, "", balance])
         for movement in one.movements:
-            balance += movement.amount
+            amount = rounded(movement.amount, places)
+            balance += amount
             text = movement_text(movement)
             rows.append(
                 [
@@ -128,11 +138,13 @@ def statement_csv(tenant: Tenant, found: Sequence[Statement]) -> HttpResponse:
                     text,
                     movement.document,
                     movement.account,
-                    movement.amount,
+                    amount,
                     balance,
                 ]
             )
-        rows.append([one.currency, "", gettext("closing balance"), "", tenant.reference, "", one.closing])
+        rows.append(
+            [one.currency, "", gettext("closing balance"), "", tenant.reference, "", rounded(one.closing, places)]
+        )
     return csv_answer(f"{tenant.reference}-statement.csv", head, rows)
 
 
@@ -195,8 +207,7 @@ def revenue_page(request: HttpRequest) -> HttpResponseBase:
             language=get_language() or "en",
         )
     if request.GET.get("as") == "csv":
-        rows = [[one.key, one.name, one.currency, one.net, one.documents] for one in found]
-        return csv_answer(f"revenue-by-{by}.csv", [str(by), "name", "currency", "net", "documents"], rows)
+        return csv_answer(f"revenue-by-{by}.csv", *revenue_table(by, found))
     query = request.GET.copy()
     query["as"] = "csv"
     context = {
@@ -211,6 +222,15 @@ def revenue_page(request: HttpRequest) -> HttpResponseBase:
         "blocks": [revenue_block(by, currency, rows) for currency, rows in by_currency(found)],
     }
     return TemplateResponse(request, "admin/revenue.html", context)
+
+
+def revenue_table(by: By, found: Iterable[Revenue]) -> tuple[list[str], list[list[Any]]]:
+    """Head and rows of the file."""
+    head = [str(by.label), gettext("name"), gettext("currency"), gettext("net"), gettext("documents")]
+    rows = [
+        [one.key, one.name, one.currency, rounded(one.net, places_of(one.currency)), one.documents] for one in found
+    ]
+    return head, rows
 
 
 def by_currency(found: Iterable[Revenue]) -> list[tuple[str, list[Revenue]]]:

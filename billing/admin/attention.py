@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.contracts import renewals
+from billing.kernel.money import places_of, rounded
 from billing.models import Subscription
 from tenants.admin import figures
 from tenants.admin.csv_files import csv_answer
@@ -39,13 +40,15 @@ def page(request: HttpRequest) -> HttpResponse:
     if wanted and not request.user.has_perm("billing.export_subscription"):
         raise PermissionDenied
     if wanted == "starts":
-        return csv_answer("contracts_waiting.csv", START_COLUMNS, [start_cells(one) for one in waiting(request)])
-    soon = renewing(request, today, days)
+        return csv_answer("contracts_waiting.csv", start_head(), [start_cells(one) for one in waiting(request)])
+    overdue, soon = renewing(request, today, days)
     if wanted == "renewals":
-        return csv_answer("contracts_renewing.csv", RENEWAL_COLUMNS, [renewal_cells(one) for one in soon])
+        return csv_answer("contracts_renewing.csv", renewal_head(), [renewal_cells(one) for one in [*overdue, *soon]])
     pending = list(waiting(request)[: SHOWN + 1])
     sums: dict[str, Decimal] = defaultdict(lambda: Decimal(0))
     for one in soon:
+        if one.notice_by < today:
+            continue
         sums[one.subscription.currency] += one.at_risk
     context = {
         **admin.site.each_context(request),
@@ -55,7 +58,9 @@ def page(request: HttpRequest) -> HttpResponse:
         "may_export": request.user.has_perm("billing.export_subscription"),
         "starts": [start_row(one) for one in pending[:SHOWN]],
         "more_starts": len(pending) > SHOWN,
-        "renewals": [renewal_row(one) for one in soon[:SHOWN]],
+        "overdue": [renewal_row(one, today) for one in overdue[:SHOWN]],
+        "more_overdue": len(overdue) > SHOWN,
+        "renewals": [renewal_row(one, today) for one in soon[:SHOWN]],
         "more_renewals": len(soon) > SHOWN,
         "sums": [figures.money(amount, currency) for currency, amount in sorted(sums.items())],
     }
@@ -78,9 +83,9 @@ def waiting(request: HttpRequest) -> Any:
     )
 
 
-def renewing(request: HttpRequest, on: date, days: int) -> list[renewals.Renewal]:
-    """Contracts that renew themselves within so many days, the next ones first."""
-    return renewals.due(None, on=on, days=days, among=Subscription.objects.visible_to(request.user))
+def renewing(request: HttpRequest, on: date, days: int) -> tuple[list[renewals.Renewal], list[renewals.Renewal]]:
+    """Renewals that ought to be written by now, and those within so many days, the next ones first."""
+    return renewals.overdue_and_ahead(None, on=on, days=days, among=Subscription.objects.visible_to(request.user))
 
 
 def missing(contract: Subscription) -> str:
@@ -100,7 +105,7 @@ def start_row(contract: Subscription) -> dict[str, Any]:
     }
 
 
-def renewal_row(one: renewals.Renewal) -> dict[str, Any]:
+def renewal_row(one: renewals.Renewal, on: date) -> dict[str, Any]:
     contract = one.subscription
     return {
         "contract": contract.reference,
@@ -108,21 +113,41 @@ def renewal_row(one: renewals.Renewal) -> dict[str, Any]:
         "account": str(contract.tenant),
         "renews_on": figures.day(one.renews_on),
         "notice_by": figures.day(one.notice_by),
+        "is_settled": one.notice_by < on,
         "at_risk": figures.money(one.at_risk, contract.currency),
     }
 
 
-START_COLUMNS: Final = ("contract", "tenant", "name", "starts_on", "billing_starts_with")
-RENEWAL_COLUMNS: Final = ("contract", "tenant", "name", "renews_on", "notice_by", "amount_at_risk", "currency")
+def start_head() -> list[str]:
+    return [
+        gettext("contract"),
+        gettext("account"),
+        gettext("name"),
+        gettext("first day"),
+        gettext("waits for"),
+    ]
+
+
+def renewal_head() -> list[str]:
+    return [
+        gettext("contract"),
+        gettext("account"),
+        gettext("name"),
+        gettext("renews on"),
+        gettext("notice by"),
+        gettext("amount at risk"),
+        gettext("currency"),
+    ]
 
 
 def start_cells(contract: Subscription) -> list[Any]:
     account = contract.tenant
-    return [contract.reference, account.reference, account.name, contract.starts_on, contract.billing_starts_with]
+    return [contract.reference, account.reference, account.name, contract.starts_on, missing(contract)]
 
 
 def renewal_cells(one: renewals.Renewal) -> list[Any]:
     contract = one.subscription
     account = contract.tenant
-    figures_ = [one.renews_on, one.notice_by, one.at_risk, contract.currency]
+    at_risk = rounded(one.at_risk, places_of(contract.currency))
+    figures_ = [one.renews_on, one.notice_by, at_risk, contract.currency]
     return [contract.reference, account.reference, account.name, *figures_]

@@ -20,6 +20,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from icalendar import Calendar, Event
 
+from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
 from invoicing import calendar, feeds
 from invoicing.calendar import Coming, Kind
@@ -171,11 +172,21 @@ def _sums(entries: Sequence[Coming]) -> list[str]:
 
 def table_of(entries: Sequence[Coming]) -> tuple[list[str], list[list[Any]]]:
     """Head and rows, one per entry; contracts and accounts of one invoice are parted by blanks."""
-    head = ["day", "kind", "recipient", "payer", "accounts", "contracts", "net", "currency"]
-    rows = []
+    head = [
+        gettext("day"),
+        gettext("kind"),
+        gettext("recipient"),
+        gettext("payer"),
+        gettext("accounts"),
+        gettext("contracts"),
+        gettext("net"),
+        gettext("currency"),
+    ]
+    rows: list[list[Any]] = []
     for entry in entries:
         names = [entry.recipient, entry.payer, " ".join(entry.accounts), " ".join(entry.contracts)]
-        rows.append([entry.day, str(entry.kind), *names, entry.net, entry.currency])
+        net = None if entry.net is None else rounded(entry.net, places_of(entry.currency))
+        rows.append([entry.day, str(NAMES[entry.kind]), *names, net, entry.currency])
     return head, rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -15,18 +16,17 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_GET
 
+from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
 from invoicing import vat_report
 from invoicing.kernel.german_rules import cited
+from invoicing.models import Invoice
 from tenants.admin import figures
 from tenants.admin.csv_files import csv_answer
-from tenants.models import Issuer
+from tenants.models import Issuer, VatCheck
 
 QUARTERS = 8
 SHOWN = 200
-EVIDENCE = """
-    number issued_on account vat_id vat_case currency base checked_on method valid consultation_number fault
-"""
 
 
 def _faults() -> dict[str, str]:
@@ -74,7 +74,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "sales": [
             {
                 "vat_id": row.vat_id,
-                "supply": gettext("service") if row.supply == "S" else gettext("delivery of goods"),
+                "supply": _supply(row.supply),
                 "documents": figures.number(row.documents),
                 "base": figures.money(row.base, row.currency),
             }
@@ -134,26 +134,96 @@ def download(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("list", "evidence")
     rows: Iterable[tuple[Any, ...]]
     if wanted == "sales":
-        head = ["vat_id", "supply", "documents", "currency", "base"]
+        head = [
+            gettext("VAT id"),
+            gettext("supply"),
+            gettext("code of the supply"),
+            gettext("documents"),
+            gettext("currency"),
+            gettext("taxable amount"),
+        ]
         sales = vat_report.sales_list(issuer, shares)
-        rows = ((row.vat_id, row.supply, row.documents, row.currency, row.base) for row in sales)
+        rows = (
+            (
+                row.vat_id,
+                _supply(row.supply),
+                row.supply,
+                row.documents,
+                row.currency,
+                _amount(row.base, row.currency),
+            )
+            for row in sales
+        )
     elif wanted == "oss":
-        head = ["country", "rate", "currency", "base", "vat"]
+        head = [
+            gettext("country"),
+            gettext("VAT rate"),
+            gettext("currency"),
+            gettext("taxable amount"),
+            gettext("VAT"),
+        ]
         shop = vat_report.one_stop_shop(issuer, shares)
-        rows = ((row.country, row.rate, row.currency, row.base, row.vat) for row in shop)
+        rows = (
+            (
+                row.country,
+                row.rate.normalize(),
+                row.currency,
+                _amount(row.base, row.currency),
+                _amount(row.vat, row.currency),
+            )
+            for row in shop
+        )
     elif wanted == "evidence":
-        head = EVIDENCE.split()
-        rows = map(_proof, vat_report.evidence(issuer, shares))
+        head = _head_of_evidence()
+        faults = _faults()
+        rows = (_proof(proof, faults) for proof in vat_report.evidence(issuer, shares))
     else:
         raise Http404
     return csv_answer(f"vat-{wanted}-{issuer.reference}-{quarter.start}.csv", head, rows)
 
 
-def _proof(proof: vat_report.Evidence) -> tuple[Any, ...]:
+def _head_of_evidence() -> list[str]:
+    return [
+        gettext("document"),
+        gettext("document date"),
+        gettext("account"),
+        gettext("VAT id"),
+        gettext("VAT case"),
+        gettext("code of the VAT case"),
+        gettext("currency"),
+        gettext("taxable amount"),
+        gettext("checked on"),
+        gettext("method"),
+        gettext("valid"),
+        gettext("consultation number"),
+        gettext("objection"),
+    ]
+
+
+def _proof(proof: vat_report.Evidence, faults: dict[str, str]) -> tuple[Any, ...]:
     one = proof.share
-    valid = "" if one.is_valid is None else str(one.is_valid).lower()
-    document = (one.number, one.issued_on, one.account, one.vat_id, one.case, one.currency, one.base)
-    return (*document, one.checked_on, one.method, valid, one.consultation_number, proof.fault)
+    case = str(Invoice.VatCase(one.case).label)
+    document = (one.number, one.issued_on, one.account, one.vat_id, case, one.case, one.currency)
+    method = str(VatCheck.Method(one.method).label) if one.method else ""
+    valid = "" if one.is_valid is None else gettext("yes") if one.is_valid else gettext("no")
+    fault = faults[proof.fault] if proof.fault else ""
+    return (
+        *document,
+        _amount(one.base, one.currency),
+        one.checked_on,
+        method,
+        valid,
+        one.consultation_number,
+        fault,
+    )
+
+
+def _supply(code: str) -> str:
+    return gettext("service") if code == "S" else gettext("delivery of goods")
+
+
+def _amount(amount: Decimal, currency: str) -> Decimal:
+    return rounded(amount, places_of(currency))
 
 
 def _named(first: date) -> str:

@@ -1,14 +1,19 @@
-"""Lists as files for spreadsheets: UTF-8 with a mark, semicolons, days in ISO form, figures with a point."""
+"""Lists as files for spreadsheets: UTF-8 with a mark and semicolons, days and figures in the active language.
+
+German spreadsheets read 31.12.2026 and 1234,50; all others get 2026-12-31 and 1234.50. No figure is grouped.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils.translation import get_language
 
 from tenants.cells import neutralised
 
@@ -32,4 +37,9 @@ def _cell(value: Any) -> Any:
     """Text that a spreadsheet would take for a formula gets an apostrophe; figures stay figures, however small."""
     if isinstance(value, str):
         return neutralised(value)
-    return f"{value:f}" if isinstance(value, Decimal) else value  # csv writes days as ISO and None as nothing
+    is_german = get_language() == "de"
+    if isinstance(value, date):
+        return f"{value:%d.%m.%Y}" if is_german else value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}".replace(".", ",") if is_german else f"{value:f}"
+    return value  # csv writes None as nothing

@@ -161,6 +161,12 @@ def test_the_statement_as_page_and_file(admin_client, issuer):
         "EUR;2026-03-01;Invoice RE-2026-00007;RE-2026-00007;SHOP;-357.00;-1190.00",
         "EUR;;closing balance;;EAST;;-1190.00",
     ]
+    admin_client.cookies["django_language"] = "de"
+    lines = admin_client.get(url, span | {"as": "csv"}).content.decode("utf-8-sig").splitlines()
+    assert lines[0] == "Währung;Tag;Text;Beleg;Mandant;Betrag;Saldo"
+    assert lines[2] == "EUR;01.03.2026;Rechnung RE-2026-00006;RE-2026-00006;EAST;-238,00;-833,00"
+    sums = admin_client.get(reverse("invoiced_revenue"), span | {"by": "account", "as": "csv"})
+    assert sums.content.decode("utf-8-sig").splitlines()[0] == "Mandant;Name;Währung;netto;Belege"
 
 
 @pytest.mark.parametrize(

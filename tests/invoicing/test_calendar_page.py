@@ -67,13 +67,25 @@ def test_the_list_the_month_and_the_file(admin_client, group):
     ]
 
 
-def test_the_command_prints_the_same(group):
+def test_a_german_reader_gets_a_german_file(admin_client, group):
+    url = reverse("account_calendar", args=[group.pk])
+    read = admin_client.get(url, {"format": "csv"}, headers={"accept-language": "de"})
+    lines = read.content.decode("utf-8-sig").splitlines()
+    assert lines[:2] == [
+        "Tag;Art;Empfänger;Zahler;Mandanten;Verträge;netto;Währung",
+        "01.02.2026;Rechnung;GROUP;GROUP;GROUP TEAM;V-GROUP V-TEAM;200,00;EUR",
+    ]
+    assert lines[3].startswith("31.03.2026;letzter Kündigungstag;TEAM;")
+
+
+def test_the_command_prints_the_same(group, monkeypatch):
     out = StringIO()
+    monkeypatch.setenv("LC_ALL", "en_GB.UTF-8")
     call_command("calendar", "GROUP", on=FEBRUARY, through=date(2026, 4, 1), stdout=out)
-    assert [line.split(";")[:2] for line in out.getvalue().split()[1:] if line[:2] == "20"] == [
+    assert [line.split(";")[:2] for line in out.getvalue().splitlines() if line[:2] == "20"] == [
         ["2026-02-01", "invoice"],
         ["2026-03-01", "invoice"],
-        ["2026-03-31", "notice"],
+        ["2026-03-31", "last day for notice"],
         ["2026-04-01", "invoice"],
     ]
     with pytest.raises(CommandError, match="NOBODY"):

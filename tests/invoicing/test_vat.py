@@ -365,7 +365,22 @@ def test_c_13_the_lists_of_a_quarter_equal_the_ledger(vies: Register, issuer, cl
     found = client.get("/admin/reports/vat/csv/", {"issuer": issuer.pk, "quarter": "2026-01-01", "list": "evidence"})
     rows = found.content.decode("utf-8-sig").splitlines()
     assert len(rows) == 3
-    assert rows[1].endswith(";2026-02-01;vies;true;WAPIAAAAU13585627;")
+    assert rows[:2] == [
+        "Beleg;Belegdatum;Mandant;USt-IdNr.;Steuerfall;Code des Steuerfalls;Währung;Bemessungsgrundlage;"
+        "geprüft am;Verfahren;gültig;Abfragenummer;Beanstandung",
+        "RE-2026-00001;01.02.2026;A;ATU13585627;Steuerschuldnerschaft des Leistungsempfängers;AE;EUR;100,00;"
+        "01.02.2026;VIES;ja;WAPIAAAAU13585627;",
+    ]
+    listed = {"issuer": issuer.pk, "quarter": "2026-01-01"}
+    sales = client.get("/admin/reports/vat/csv/", {**listed, "list": "sales"}).content.decode("utf-8-sig")
+    assert sales.splitlines() == [
+        "USt-IdNr.;Leistung;Kennzeichen der Leistung;Belege;Währung;Bemessungsgrundlage",
+        "ATU13585627;Warenlieferung;L;1;EUR;250,00",
+        "ATU13585627;Dienstleistung;S;1;EUR;100,00",
+    ]
+    client.cookies["django_language"] = "en"
+    shop = client.get("/admin/reports/vat/csv/", {**listed, "list": "oss"}).content.decode("utf-8-sig")
+    assert shop.splitlines() == ["country;VAT rate;currency;taxable amount;VAT", "FI;25.5;EUR;100.00;25.50"]
 
 
 def test_a_proof_by_check_digits_alone_is_named(issuer):

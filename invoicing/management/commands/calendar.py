@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext
 
 from billing.kernel.period import months_after
@@ -16,6 +16,7 @@ from invoicing.admin.calendar import table_of
 from tenants.admin.csv_files import write_rows
 from tenants.errors import OperatorError
 from tenants.models import Tenant
+from tenants.terminal import language_of_environment
 
 
 class Command(BaseCommand):
@@ -35,4 +36,5 @@ class Command(BaseCommand):
             entries = calendar.coming(tenant, on=first, through=through or months_after(first, 12))
         except OperatorError as refusal:
             raise CommandError(str(refusal)) from refusal
-        write_rows(self.stdout, *table_of(entries))
+        with translation.override(language_of_environment()):
+            write_rows(self.stdout, *table_of(entries))

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from billing.contracts import renewals
 from billing.models import Subscription
 from tests.builders import make_issuer, make_item, make_price, make_subscription, make_tenant
 
@@ -47,6 +48,12 @@ def page(client, **query: str):
     return client.get(reverse("contracts_attention"), query, headers={"accept-language": "en"})
 
 
+def account(client, contract: Subscription):
+    """The contracts on the page of an account."""
+    url = reverse("account", args=[contract.tenant_id])
+    return client.get(url, headers={"accept-language": "en"}).context["contracts"]
+
+
 def test_a_contract_without_its_day_waits_and_says_for_what(clerk):
     issuer = make_issuer()
     common = {"issuer": issuer, "tenant": make_tenant(name="=Bad & Co")}
@@ -57,8 +64,8 @@ def test_a_contract_without_its_day_waits_and_says_for_what(clerk):
     assert [row["contract"] for row in context["starts"]] == ["V-ACC", "V-ACT"]
     assert "kind=activation" in context["starts"][0]["amend"]
     rows = page(clerk, csv="starts").content.decode("utf-8-sig").splitlines()
-    assert rows[0] == "contract;tenant;name;starts_on;billing_starts_with"
-    assert rows[1].endswith(";'=Bad & Co;2026-01-01;acceptance")
+    assert rows[0] == "contract;account;name;first day;waits for"
+    assert rows[1].endswith(";'=Bad & Co;2026-01-01;the day of the acceptance")
 
 
 def test_renewals_ahead_have_their_amount_at_risk(clerk):
@@ -72,6 +79,49 @@ def test_renewals_ahead_have_their_amount_at_risk(clerk):
     rows = page(clerk, csv="renewals").content.decode("utf-8-sig").splitlines()
     assert rows[1].split(";")[0] == "V-SOON"
     assert rows[1].split(";")[3:] == ["2026-04-20", "2026-04-12", "1200.00", "EUR"]
+    german = clerk.get(reverse("contracts_attention"), {"csv": "renewals"}, headers={"accept-language": "de"})
+    rows = german.content.decode("utf-8-sig").splitlines()
+    assert rows[0] == "Vertrag;Mandant;Name;verlängert sich am;kündbar bis;gefährdeter Betrag;Währung"
+    assert rows[1].split(";")[3:] == ["20.04.2026", "12.04.2026", "1200,00", "EUR"]
+
+
+def test_an_overdue_renewal_stands_apart_and_is_not_at_risk(clerk):
+    """The term that ended on 20 April 2025 was never renewed; the next one ends on 20 April 2026."""
+    contract = make_renewing("V-LATE", issuer=make_issuer())
+    Subscription.objects.filter(pk=contract.pk).update(starts_on=date(2024, 4, 20))
+    context = page(clerk, days="60").context
+    assert [(row["contract"], row["renews_on"]) for row in context["overdue"]] == [("V-LATE", "20 Apr 2025")]
+    assert [(row["renews_on"], row["is_settled"]) for row in context["renewals"]] == [("20 Apr 2026", False)]
+    assert context["sums"] == ["€1,200.00"]
+    (row,) = account(clerk, contract)
+    assert (row["renews_on"], row["notice_by"]) == tuple(
+        context["renewals"][0][name] for name in ("renews_on", "notice_by")
+    )
+    assert "Overdue renewals" in page(clerk, days="60").content.decode()
+    rows = page(clerk, csv="renewals").content.decode("utf-8-sig").splitlines()
+    assert [row.split(";")[3] for row in rows[1:]] == ["2025-04-20", "2026-04-20"]
+
+
+def test_what_can_no_longer_be_cancelled_is_listed_but_not_at_risk(clerk):
+    issuer = make_issuer()
+    make_renewing("V-SOON", issuer=issuer)
+    gone = make_renewing("V-GONE", issuer=issuer)
+    Subscription.objects.filter(pk=gone.pk).update(notice_days=60)
+    context = page(clerk, days="60").context
+    assert [(row["contract"], row["is_settled"]) for row in context["renewals"]] == [
+        ("V-GONE", True),
+        ("V-SOON", False),
+    ]
+    assert (context["sums"], context["overdue"]) == (["€1,200.00"], [])
+
+
+def test_a_renewal_on_record_is_over_for_both_pages(clerk):
+    contract = make_renewing("V-DONE", issuer=make_issuer())
+    renewals.renew(contract, renews_on=date(2026, 4, 20), reason="", by=None, channel="schedule")
+    assert page(clerk, days="60").context["renewals"] == []
+    (ahead,) = page(clerk, days="730").context["renewals"]
+    (row,) = account(clerk, contract)
+    assert ahead["renews_on"] == row["renews_on"] == "20 Apr 2027"
 
 
 def test_the_page_asks_the_same_number_of_questions_however_many_contracts(clerk):
