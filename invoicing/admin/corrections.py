@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +44,18 @@ class CorrectionForm(forms.Form):
         help_text=_("It is printed on the document."),
     )
     on = forms.DateField(label=_("document date"), initial=timezone.localdate, widget=UnfoldAdminSingleDateWidget)
+
+    def __init__(self, *arguments: Any, original_day: date, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.original_day = original_day
+
+    def clean_on(self) -> date:
+        on: date = self.cleaned_data["on"]
+        try:
+            correction.refuse_ahead(self.original_day, on, today=timezone.localdate())
+        except OperatorError as refusal:
+            raise forms.ValidationError(str(refusal)) from refusal
+        return on
 
 
 class CancelForm(CorrectionForm):
@@ -134,7 +147,7 @@ def tools_of(invoice: Invoice, user: Any) -> dict[str, Any]:
 def cancel_view(screen: Screen, request: HttpRequest, object_id: int) -> HttpResponseBase:
     """Ask why, show the cancellation and, if wanted, what is billed anew; then make it."""
     invoice = _document(screen, request, object_id, "invoicing.cancel_invoice")
-    form = CancelForm(request.POST or None)
+    form = CancelForm(request.POST or None, original_day=_day_of(invoice))
     preview = comparison = None
     if request.method == "POST" and form.is_valid():
         how = {"on": form.cleaned_data["on"], "reason": form.cleaned_data["reason"].strip()}
@@ -173,7 +186,8 @@ def _cancelled(
 def credit_view(screen: Screen, request: HttpRequest, object_id: int) -> HttpResponseBase:
     """Ask what is given back and why, show the credit note, then make it."""
     invoice = _document(screen, request, object_id, "invoicing.credit_invoice")
-    form = CreditForm(correction.creditable(invoice), places_of(invoice.currency), request.POST or None)
+    lines, places = correction.creditable(invoice), places_of(invoice.currency)
+    form = CreditForm(lines, places, request.POST or None, original_day=_day_of(invoice))
     preview = None
     if request.method == "POST" and form.is_valid():
         how = {"on": form.cleaned_data["on"], "reason": form.cleaned_data["reason"].strip()}
@@ -204,6 +218,11 @@ def _document(screen: Screen, request: HttpRequest, object_id: int, right: str) 
     if not request.user.has_perm(right):
         raise PermissionDenied
     return get_object_or_404(screen.get_queryset(request).select_related("issuer", "payer", "run"), pk=object_id)
+
+
+def _day_of(invoice: Invoice) -> date:
+    """The document's own day; a draft has none, and is refused for that."""
+    return invoice.issued_on or timezone.localdate()
 
 
 def _issued(screen: Screen, request: HttpRequest, invoice: Invoice, key: int) -> HttpResponseBase:
@@ -304,7 +323,7 @@ def cancel_run_view(screen: RecordAdmin, request: HttpRequest, object_id: int) -
     if not request.user.has_perm("invoicing.cancel_invoice"):
         raise PermissionDenied
     run = get_object_or_404(screen.get_queryset(request), pk=object_id)
-    form = CorrectionForm(request.POST or None)
+    form = CorrectionForm(request.POST or None, original_day=run.issue_on)
     if request.method == "POST" and form.is_valid():
         how = {"on": form.cleaned_data["on"], "reason": form.cleaned_data["reason"].strip()}
         worked, done = screen.call_in_steps(

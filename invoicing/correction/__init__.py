@@ -9,7 +9,7 @@ from invoicing.correction.approving import NeedsApproval, approve, refuse, reque
 from invoicing.correction.billing_again import Comparison, bill_again, compare
 from invoicing.correction.cancelling import cancel, cancellable, why_not
 from invoicing.correction.crediting import Creditable, Wanted, credit, creditable
-from invoicing.correction.drafts import NotCorrectable
+from invoicing.correction.drafts import NotCorrectable, refuse_ahead
 from invoicing.correction.of_run import cancel_run, left_of_run
 from invoicing.correction.previewing import Preview, preview_cancellation, preview_credit
 from invoicing.correction.proving import reckoned
@@ -34,6 +34,7 @@ __all__ = [
     "preview_credit",
     "reckoned",
     "refuse",
+    "refuse_ahead",
     "request",
     "why_not",
     "withdraw",

@@ -108,3 +108,15 @@ def refuse_before(original: Invoice, on: date) -> None:
             _("%(document)s is of %(day)s: its correction cannot be dated before that day.")
             % {"document": original, "day": date_format(original.issued_on, "SHORT_DATE_FORMAT")}
         )
+
+
+def refuse_ahead(original_day: date, on: date, *, today: date) -> None:
+    """Raises ``NotCorrectable`` for a correction dated after ``today``; of a document dated ahead, after its own day."""
+    latest = max(today, original_day)
+    if on > latest:
+        raise NotCorrectable(
+            _(
+                "The document date %(day)s lies ahead: a document that corrects another is dated %(latest)s at the latest."
+            )
+            % {"day": date_format(on, "SHORT_DATE_FORMAT"), "latest": date_format(latest, "SHORT_DATE_FORMAT")}
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -48,6 +49,12 @@ class ContestForm(forms.Form):
             for line in correction.creditable(invoice)
             if line.left
         ]
+
+    def clean_on(self) -> date:
+        on: date = self.cleaned_data["on"]
+        if on > timezone.localdate():
+            raise forms.ValidationError(gettext("A dispute cannot have been raised on a day that is still to come."))
+        return on
 
 
 @admin.register(Dispute)

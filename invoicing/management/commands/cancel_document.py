@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from invoicing import correction
@@ -33,6 +33,7 @@ class Command(BaseCommand):
         with translation.override(language_of_environment()):
             try:
                 document = issued_document(number, issuer)
+                correction.refuse_ahead(document.issued_on or on, on, today=timezone.localdate())
                 if dry_run:
                     preview = correction.preview_cancellation(document.pk, on=on, reason=reason)
                     self.stdout.write(told(preview, document))

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from invoicing import correction
@@ -76,6 +76,7 @@ class Command(BaseCommand):
         with translation.override(language_of_environment()):
             try:
                 document = issued_document(number, issuer)
+                correction.refuse_ahead(document.issued_on or on, on, today=timezone.localdate())
                 wanted = [Wanted(**line) for line in lines or ()]
                 if dry_run:
                     preview = correction.preview_credit(document.pk, wanted, on=on, reason=reason)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.urls import reverse
@@ -27,6 +28,12 @@ def english(admin_client, monkeypatch):
     monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
     admin_client.cookies["django_language"] = "en"
     with translation.override("en"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def tenth_of_february():
+    with time_machine.travel("2026-02-10 09:00:00+01:00", tick=False):
         yield
 
 
@@ -156,3 +163,33 @@ class TestCommands:
         assert Invoice.objects.get(kind="credit_note").net.amount == Decimal(-50)
         with pytest.raises(CommandError, match="There is no document X"):
             call_command("credit", "X", *arguments)
+
+    def test_neither_dates_a_document_ahead(self, invoice):
+        refusal = "The document date 11 Feb 2026 lies ahead: .* is dated 10 Feb 2026 at the latest"
+        with pytest.raises(CommandError, match=refusal):
+            call_command("cancel_document", invoice.number, reason="x", on=date(2026, 2, 11))
+        with pytest.raises(CommandError, match=refusal):
+            call_command("credit", invoice.number, "--line", "1", "--reason", "x", "--on", "2026-02-11")
+        assert Invoice.objects.count() == 1
+
+
+AHEAD = "The document date 11 Feb 2026 lies ahead: a document that corrects another is dated 10 Feb 2026 at the latest."
+
+
+def test_a_correction_dated_ahead_is_refused_in_the_form(admin_client, invoice):
+    ahead = {"reason": "x", "on": "2026-02-11", "percent_1": "50", "seen": "0" * 64, "_confirm": "1"}
+    for name in ("cancel", "credit"):
+        answer = admin_client.post(page(f"invoicing_invoice_{name}", invoice.pk), ahead)
+        assert answer.context["form"].errors["on"] == [AHEAD]
+    with time_machine.travel("2026-01-30 09:00:00+01:00", tick=False):  # the document itself is dated ahead
+        for on, errors in (("2026-02-01", []), ("2026-02-02", ["on"])):
+            answer = admin_client.post(page("invoicing_invoice_cancel", invoice.pk), {"reason": "x", "on": on})
+            assert list(answer.context["form"].errors) == errors
+
+
+def test_a_dispute_of_a_day_to_come_is_refused(admin_client, invoice):
+    url = page("payments_dispute_of_document", invoice.pk)
+    line = invoice.lines.get().pk
+    answer = admin_client.post(url, {"line": line, "reason": "x", "on": "2026-02-11"})
+    assert answer.context["form"].errors["on"] == ["A dispute cannot have been raised on a day that is still to come."]
+    assert admin_client.post(url, {"line": line, "reason": "x", "on": "2026-02-10"}).status_code == 302
