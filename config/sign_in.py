@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
@@ -19,8 +20,8 @@ WRONG = _("Name, password or code is wrong. Please check all that you entered; c
 
 
 def address_of(request: HttpRequest) -> str:
-    """Where a request comes from; behind a proxy what that one says, which stands last."""
-    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    """Where a request comes from; behind a proxy of our own what that one says, which stands last."""
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")) if settings.BEHIND_PROXY else ""
     return forwarded.rpartition(",")[2].strip() or str(request.META.get("REMOTE_ADDR", ""))
 
 

@@ -58,6 +58,19 @@ def test_attempts_that_fail_wait_longer_each_time(people, who, clock):
     assert not Lockout.objects.filter(kind="name").exists()
 
 
+@pytest.mark.parametrize(("is_behind_proxy", "waits"), [(False, True), (True, False)])
+def test_the_wait_of_an_address_is_not_evaded_by_a_header(people, settings, is_behind_proxy, waits):
+    """Without a proxy of our own anyone could write another address there; with one, that one writes it."""
+    settings.BEHIND_PROXY = is_behind_proxy
+    for attempt in range(30):
+        spoofed = {"x-forwarded-for": f"198.51.100.{attempt}"}
+        browser().post(FORMS["customer"], {"username": f"x{attempt}", "password": "falsch"}, headers=spoofed)
+    assert Lockout.objects.filter(kind="address").count() == (30 if is_behind_proxy else 1)
+    right = {"username": people["customer"].username, "password": PASSWORD}
+    answer = browser().post(FORMS["customer"], right, headers={"x-forwarded-for": "198.51.100.99"})
+    assert answer.status_code == (200 if waits else 302)
+
+
 def test_no_wait_is_longer_than_half_an_hour(db, clock):
     for _attempt in range(30):
         sign_in.count_attempt(Lockout.Kind.NAME, "anna", now=datetime.now(UTC))
