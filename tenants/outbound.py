@@ -25,6 +25,8 @@ READ: Final = 1_000  # bytes of an answer that are looked at
 # IPv6 that stands for IPv4: by NAT64 anywhere, and in notations that name no host of the internet.
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 INNER: Final = tuple(ipaddress.IPv6Network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10"))
+# For documentation (RFC 3849, RFC 9637) and for segment routing (RFC 9602): Python may still take them for public.
+NO_HOSTS: Final = tuple(ipaddress.IPv6Network(net) for net in ("2001:db8::/32", "3fff::/20", "5f00::/16"))
 
 
 class Unreachable(Exception):
@@ -97,7 +99,7 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     inner: ipaddress.IPv4Address | None = None
     if isinstance(ip, ipaddress.IPv6Address):
-        if any(ip in net for net in INNER):
+        if any(ip in net for net in (*INNER, *NO_HOSTS)):
             return False
         inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip.ipv4_mapped or ip.sixtofour
     return ip.is_global and not ip.is_multicast and (inner is None or inner.is_global)

@@ -119,6 +119,11 @@ def test_an_address_that_cannot_be_read(url):
         ("::ffff:0:10.0.0.1", False),
         ("::10.0.0.1", False),
         ("fec0::1", False),
+        ("2001:db8::1", False),
+        ("3fff::1", False),
+        ("3fff:fff:ffff::1", False),
+        ("5f00::1", False),
+        ("2a00:1450:4001::1", True),
     ],
 )
 def test_which_addresses_are_public(address, public):
