@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext
 
 from billing import charging
-from billing.contracts import term_of
+from billing.contracts import renewals
 from billing.kernel.schedule import Timing
 from billing.models import Item, Subscription
 from config import account_panels, account_vat
@@ -86,6 +86,7 @@ def contracts(user: Any, tenant: Tenant, today: date) -> list[dict[str, Any]]:
         .under(tenant)
         .select_related("tenant", "issuer", "price_class")
         .prefetch_related("items__product")
+        .annotate(renewed_until=renewals.last_renewal())
         .order_by("tenant__tree_id", "tenant__lft", "reference")[:MANY_CONTRACTS]
     )
     following = next_charges(found, today)
@@ -125,7 +126,7 @@ def contract_row(
     subscription: Subscription, following: dict[int, tuple[date, Decimal]] | None, tenant: Tenant, today: date
 ) -> dict[str, Any]:
     items = [item for item in subscription.items.all() if item.ends_before is None or item.ends_before > today]
-    term = term_of(subscription, today)
+    term = renewals.next_term(subscription, subscription.renewed_until, on=today)  # type: ignore[attr-defined]
     due = (following or {}).get(subscription.pk)
     is_over = subscription.ends_before is not None and subscription.ends_before <= today
     return {
@@ -138,8 +139,8 @@ def contract_row(
         "items": [item_text(item) for item in items],
         "next_on": figures.day(due[0]) if due else figures.EMPTY,
         "next_net": figures.money(due[1], subscription.currency) if due else figures.EMPTY,
-        "renews_on": figures.day(term.renews_on) if term and not subscription.ends_before else "",
-        "notice_by": figures.day(term.notice_by) if term and not subscription.ends_before else "",
+        "renews_on": figures.day(term.renews_on) if term else "",
+        "notice_by": figures.day(term.notice_by) if term else "",
     }
 
 

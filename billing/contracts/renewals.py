@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -42,16 +42,52 @@ def due(issuer: Issuer | None, *, on: date, days: int, among: QuerySet[Subscript
     Each with its next renewal, or the first one that is overdue. ``among``: these alone, whatever their issuer if it is
     ``None``.
     """
+    firsts = ((subscription, next(terms, None)) for subscription, terms in _renewing(issuer, on, among))
+    return _valued(
+        (one, term) for one, term in firsts if term is not None and term.renews_on <= on + timedelta(days=days)
+    )
+
+
+def overdue_and_ahead(
+    issuer: Issuer | None, *, on: date, days: int, among: QuerySet[Subscription] | None = None
+) -> tuple[list[Renewal], list[Renewal]]:
+    """As ``due``, in two: each contract's first renewal that ought to be written by ``on``, and the next after it."""
+    late: list[tuple[Subscription, Term]] = []
     soon: list[tuple[Subscription, Term]] = []
     for subscription, terms in _renewing(issuer, on, among):
-        term = next(terms, None)
-        if term is not None and term.renews_on <= on + timedelta(days=days):
-            soon.append((subscription, term))
+        first = next(terms, None)
+        coming = first
+        if first is not None and first.renews_on <= on:
+            late.append((subscription, first))
+            coming = next((term for term in terms if term.renews_on > on), None)
+        if coming is not None and coming.renews_on <= on + timedelta(days=days):
+            soon.append((subscription, coming))
+    return _valued(late), _valued(soon)
+
+
+def next_term(subscription: Subscription, renewed_until: date | None, *, on: date) -> Term | None:
+    """The first term after ``on`` that is still to be renewed, as ``overdue_and_ahead`` has it; asks nothing.
+
+    ``renewed_until``: the effective day of the contract's last renewal (``last_renewal``).
+    """
+    if not (subscription.term_months and subscription.renewal_months):
+        return None
+    return next((term for term in _unrenewed(subscription, renewed_until) if term.renews_on > on), None)
+
+
+def last_renewal() -> Max:
+    """To annotate contracts with: the day of the last renewal on record."""
+    return Max("amendments__effective_on", filter=Q(amendments__kind=Amendment.Kind.RENEWAL))
+
+
+def _valued(terms: Iterable[tuple[Subscription, Term]]) -> list[Renewal]:
+    """By the day of their renewal, each with what its next term is worth."""
+    listed = list(terms)
     held: dict[int, list[ItemTerms]] = defaultdict(list)
-    for position in positions_of([subscription.pk for subscription, _term in soon]):
+    for position in positions_of([subscription.pk for subscription, _term in listed]):
         held[position.contract.key].append(position.terms)
     found = []
-    for subscription, term in soon:
+    for subscription, term in listed:
         value = monthly_value(held[subscription.pk], term.renews_on) * (subscription.renewal_months or 0)
         at_risk = rounded(value, places_of(subscription.currency))
         found.append(Renewal(subscription, term.renews_on, term.notice_by, at_risk))
@@ -119,7 +155,7 @@ def _renewing(
     candidates = (
         (Subscription.objects.all() if among is None else among)
         .filter(Q() if issuer is None else Q(issuer=issuer), starts_on__lte=on, renewal_months__gt=0, term_months__gt=0)
-        .annotate(renewed_until=Max("amendments__effective_on", filter=Q(amendments__kind=Amendment.Kind.RENEWAL)))
+        .annotate(renewed_until=last_renewal())
         .select_related("tenant")
         .order_by("reference")
     )
