@@ -22,6 +22,7 @@ from billing.contracts import renewals
 from billing.kernel.schedule import Timing
 from billing.models import Item, Subscription
 from config import account_panels, account_vat
+from invoicing.admin import corrections
 from invoicing.admin.documents import STATE_COLOURS
 from invoicing.admin.ledger import with_open_amount
 from invoicing.models import Invoice, OpenItem
@@ -177,7 +178,9 @@ def open_items(user: Any, tenant: Tenant, today: date) -> dict[str, Any]:
 
 def documents(user: Any, tenant: Tenant) -> list[dict[str, Any]]:
     seen = Invoice.objects.visible_to(user)
-    found = seen.filter(Q(payer=tenant) | Q(recipient=tenant)).exclude(state=Invoice.State.CLOSED)
+    own = seen.filter(Q(payer=tenant) | Q(recipient=tenant)).exclude(state=Invoice.State.CLOSED)
+    found = list(own.order_by("-issued_on", "-pk")[:12])
+    marks = corrections.marks_of(invoice.pk for invoice in found)
     return [
         {
             "number": invoice.number or gettext("draft %d") % invoice.pk,
@@ -187,9 +190,10 @@ def documents(user: Any, tenant: Tenant) -> list[dict[str, Any]]:
             "kind": invoice.get_kind_display(),
             "state": invoice.get_state_display(),
             "colour": STATE_COLOURS[Invoice.State(invoice.state)],
+            "mark": marks.get(invoice.pk),
             "gross": figures.money(invoice.gross.amount, invoice.currency),
         }
-        for invoice in found.order_by("-issued_on", "-pk")[:12]
+        for invoice in found
     ]
 
 

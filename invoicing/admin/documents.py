@@ -236,7 +236,9 @@ class InvoiceAdmin(AccountScoped, RecordAdmin):
 
     @display(description=_("state"))
     def progress(self, invoice: Invoice) -> SafeString:
-        return figures.badge(invoice.get_state_display(), STATE_COLOURS[Invoice.State(invoice.state)])
+        state = figures.badge(invoice.get_state_display(), STATE_COLOURS[Invoice.State(invoice.state)])
+        mark = getattr(invoice, "mark", None)
+        return format_html("{} {}", state, figures.badge(*mark)) if mark else state
 
     @display(description=_("net"))
     def net_shown(self, invoice: Invoice) -> SafeString:
@@ -264,6 +266,16 @@ class InvoiceAdmin(AccountScoped, RecordAdmin):
     @display(description=_("journal entry and open item"))
     def booking(self, invoice: Invoice) -> SafeString:
         return render_to_string("invoicing/admin/booking.html", booking_of(invoice))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With the marks of the rows that are shown."""
+        changes = super().get_changelist_instance(request)
+        rows = list(changes.result_list)
+        marks = corrections.marks_of(row.pk for row in rows)
+        for row in rows:
+            row.mark = marks.get(row.pk)
+        changes.result_list = rows
+        return changes
 
     # What is done to drafts
 
@@ -353,6 +365,7 @@ def summary_of(invoice: Invoice) -> dict[str, Any]:
         "number": invoice.number or gettext("draft %d") % invoice.pk,
         "state": invoice.get_state_display(),
         "colour": STATE_COLOURS[Invoice.State(invoice.state)],
+        "mark": corrections.marks_of([invoice.pk]).get(invoice.pk),
         "net": figures.money(invoice.net.amount, invoice.currency),
         "vat": figures.money(invoice.vat.amount, invoice.currency),
         "gross": figures.money(invoice.gross.amount, invoice.currency),

@@ -39,6 +39,18 @@ class InvoiceQuerySet(VisibleQuerySet["Invoice"]):
     def issued(self) -> InvoiceQuerySet:
         return self.filter(state=Invoice.State.ISSUED)
 
+    def cancelled(self) -> InvoiceQuerySet:
+        """Of which a cancellation was issued."""
+        cancellations = Invoice.objects.issued().filter(kind=Kind.CANCELLATION, corrects=OuterRef("pk"))
+        return self.filter(Exists(cancellations))
+
+    def credited(self) -> InvoiceQuerySet:
+        """Of which a credit note gives back a part, by hand or by its lines; without those cancelled themselves."""
+        cancellations = Invoice.objects.issued().filter(kind=Kind.CANCELLATION, corrects=OuterRef("pk"))
+        notes = Invoice.objects.issued().filter(~Exists(cancellations), kind=Kind.CREDIT_NOTE)
+        lines = Line.objects.filter(corrects__invoice=OuterRef("pk"), invoice__in=notes)
+        return self.filter(Exists(notes.filter(corrects=OuterRef("pk"))) | Exists(lines))
+
     def electronic(self) -> InvoiceQuerySet:
         """Made as e-invoice, not as PDF alone."""
         return self.filter(parties__has_key="format")
