@@ -14,6 +14,7 @@ import django
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
+from django.utils.translation import gettext as _
 
 from billing import catalog_import, contract_import
 from config import env
@@ -59,6 +60,20 @@ def taken(batch: ImportBatch) -> int:
 def start_run(issuer: Issuer) -> BillRun:
     with acting(actor=USER, channel="demo"):
         return bill_run.start(issuer=issuer, through=DAY, issue_on=DAY, issues_by_itself=True)
+
+
+def outlook(issuer: Issuer) -> str:
+    """What the timetable makes of the book as long as the servers run: the demo bills one day, the nights all since."""
+    if issuer.issues_by_itself:
+        return _(
+            "As long as make run keeps running, the timetable bills from the next night on all that is due by then and"
+            " issues it at once. If you do not want that, switch off “the nightly run issues by itself” at the issuer"
+            " %(issuer)s first; then drafts wait for you."
+        ) % {"issuer": issuer.reference}
+    return _(
+        "As long as make run keeps running, the timetable bills from the next night on all that is due by then; its"
+        " drafts wait until you release them."
+    )
 
 
 def unprinted() -> list[int]:

@@ -79,6 +79,7 @@ class Command(BaseCommand):
                 _("Customer portal: http://127.0.0.1:8000/portal/ as %(user)s of %(account)s, password %(password)s")
                 % {"user": demo.CUSTOMER, "account": account.name, "password": password}
             )
+        self.stdout.write("\n" + demo.outlook(issuer))
 
     def totals(self) -> None:
         rows = (
