@@ -383,11 +383,24 @@ def money_of(shown: contracts.MoneyPreview) -> dict[str, Any]:
             (name, *(figures.money(value, currency) for value in values))
             for name, values in (
                 (_("per month"), (shown.mrr_before, shown.mrr_after, shown.mrr_change)),
-                (_("total value"), (shown.tcv_before, shown.tcv_after, shown.tcv_change)),
+                (total_value_until(shown), (shown.tcv_before, shown.tcv_after, shown.tcv_change)),
             )
         ],
         "overtaken": ", ".join(map(str, shown.overtaken)),
     }
+
+
+def total_value_until(shown: contracts.MoneyPreview) -> str:
+    """With the last day it counts; a pause or a cancellation may move that."""
+    ends = [
+        figures.day(end - timedelta(days=1))
+        for end in (shown.value_ends_without, shown.value_ends_with)
+        if end is not None
+    ]
+    if len(ends) == 2 and ends[0] != ends[1]:
+        days = {"before": ends[0], "after": ends[1]}
+        return gettext("total value (before: through %(before)s, afterwards: through %(after)s)") % days
+    return gettext("total value through %(day)s") % {"day": ends[0]} if ends else gettext("total value")
 
 
 def days_of(start: date, end: date) -> str:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing import charging
-from billing.contracts.values import mrr, tcv
+from billing.contracts.values import mrr, tcv, value_ends_before
 from billing.contracts.writing import course_of
 from billing.kernel.period import Period
 from billing.models import Amendment, Product, Subscription
@@ -36,7 +36,8 @@ class MoneyPreview:
 
     ``booked`` are all its lines with the change; ``added`` and ``dropped`` what it makes of them. ``overtaken`` are the
     numbers of earlier amendments that would no longer have an effect. ``effective_on`` is the day from which it holds;
-    values of a month are those of that day. A total value is ``None`` where the contract has no end and no term.
+    values of a month are those of that day. A total value is ``None`` where the contract has no end and no term;
+    ``value_ends_without`` and ``value_ends_with`` are the first days that it no longer counts.
     """
 
     through: date
@@ -51,6 +52,8 @@ class MoneyPreview:
     mrr_after: Decimal
     tcv_before: Decimal | None
     tcv_after: Decimal | None
+    value_ends_without: date | None
+    value_ends_with: date | None
     overtaken: list[int]
 
     @property
@@ -86,6 +89,7 @@ def preview(subscription: Subscription, change: Callable[[], Any], *, through: d
         day = amendment.effective_on
         mrr_after = sum((mrr(one, day) for one in (after, *others)), Decimal(0))
         tcv_after, idle_after = tcv(after, day), course_of(after).idle
+        end_after = value_ends_before(after, day)
         overtaken = sorted(idle_after - idle)
     mrr_before, tcv_before = mrr(subscription, day), tcv(subscription, day)  # without it, on the same day
     products = Product.objects.in_bulk({line[1] for line in (*booked, *before_lines)})
@@ -103,6 +107,8 @@ def preview(subscription: Subscription, change: Callable[[], Any], *, through: d
         mrr_after=mrr_after,
         tcv_before=tcv_before,
         tcv_after=tcv_after,
+        value_ends_without=value_ends_before(subscription, day),
+        value_ends_with=end_after,
         overtaken=overtaken,
     )
 

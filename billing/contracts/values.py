@@ -36,8 +36,14 @@ def monthly(subscription: Subscription, day: date) -> Fraction:
 def tcv(subscription: Subscription, day: date) -> Decimal | None:
     """The total contract value: all that is charged from its start to its end, or the end of the term in force on
     ``day``; ``None`` for a contract that has neither."""
+    end = value_ends_before(subscription, day)
+    if end is None:
+        return None
+    return total_value([position.terms for position in positions_of([subscription.pk])], end)
+
+
+def value_ends_before(subscription: Subscription, day: date) -> date | None:
+    """The first day that the total contract value of ``day`` no longer counts."""
     term = term_of(subscription, day)
     ends = [end for end in (subscription.ends_before, term.renews_on if term else None) if end is not None]
-    if not ends:
-        return None
-    return total_value([position.terms for position in positions_of([subscription.pk])], min(ends))
+    return min(ends, default=None)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from billing import charging, contracts
+from billing.admin import amendments
 from billing.contracts import ChangeRefused
 from billing.models import Amendment, Charge, Item, Subscription
 from config import books
@@ -70,11 +71,34 @@ def test_the_preview_is_what_the_next_run_books(change, on):
     )
 
 
+def test_a_preview_says_until_when_the_total_value_counts():
+    """A pause of a month that the term makes up for moves the day."""
+    contract = make("10.00", "2026-01-01", term_months=12, renewal_months=12)
+    shown = contracts.preview(
+        contract,
+        lambda: contracts.pause(
+            contract, effective=day("2026-04-01"), until=day("2026-05-01"), policy="extend_term", **BY_TEST
+        ),
+        through=day("2026-04-01"),
+    )
+    assert (shown.value_ends_without, shown.value_ends_with) == (day("2027-01-01"), day("2027-01-31"))
+    words = "total value (before: through 31 Dec 2026, afterwards: through 30 Jan 2027)"
+    assert str(amendments.money_of(shown)["months"][1][0]) == words
+    more = contracts.preview(contract, lambda: CHANGES["more"](contract, day("2026-07-01")), through=day("2026-07-01"))
+    assert str(amendments.money_of(more)["months"][1][0]) == "total value through 31 Dec 2026"
+    unlimited = make("10.00", "2026-01-01")
+    shown = contracts.preview(
+        unlimited, lambda: CHANGES["more"](unlimited, day("2026-07-01")), through=day("2026-07-01")
+    )
+    assert str(amendments.money_of(shown)["months"][1][0]) == "total value"
+
+
 def test_a_preview_says_what_a_month_and_the_whole_contract_are_worth():
     contract = make("10.00", "2026-01-01", ends_before=day("2027-01-01"))
     shown = contracts.preview(contract, lambda: CHANGES["more"](contract, day("2026-07-01")), through=day("2026-07-01"))
     assert (shown.mrr_before, shown.mrr_after, shown.mrr_change) == (10, 70, 60)
     assert (shown.tcv_before, shown.tcv_after, shown.tcv_change) == (120, 480, 360)
+    assert (shown.value_ends_without, shown.value_ends_with) == (day("2027-01-01"), day("2027-01-01"))
     unlimited = make("10.00", "2026-01-01")
     assert (
         contracts.preview(
