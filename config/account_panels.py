@@ -48,7 +48,7 @@ def scope_figures(user: Any, tenant: Tenant, today: date, below: bool) -> Iterat
     if user.has_perm("invoicing.view_openitem"):
         balance = account_statement.balances(tenant, with_descendants=below)
         url = reverse("account_statement", args=[tenant.pk])
-        yield gettext("balance"), sums(balance), f"{url}?{'below=1' if below else ''}"
+        yield gettext("balance, from the customer's side"), sums(balance), f"{url}?{'below=1' if below else ''}"
         items = OpenItem.objects.filter(payer__in=accounts.values("pk")).with_open_amount().exclude(open_amount=0)
         late = Q(due_on__lt=today, open_amount__gt=0)
         row = items.aggregate(count=Count("pk"), late=Count("pk", filter=late))

@@ -101,21 +101,25 @@ def _saved(request: HttpRequest, tenant: Tenant, values: dict[str, Any], issuer:
     count = inheritance.change(tenant, values, issuer=issuer, seen=seen, by=request.user)  # type: ignore[arg-type]
     text = ngettext("Saved; %(count)s account is affected.", "Saved; %(count)s accounts are affected.", count)
     messages.success(request, text % {"count": count})
+    if {"document_format", "leitweg_id"} & set(values):
+        admin.site._registry[Tenant].warn_of_missing(request, Tenant.objects.get(pk=tenant.pk))  # type: ignore[attr-defined]
     return HttpResponseRedirect(reverse("account_settings", args=[tenant.pk]))
 
 
 def _rows(tenant: Tenant, form: Any, issuer: Issuer | None) -> list[dict[str, Any]]:
+    found = responsibility.origins(tenant, issuer)
+    currency = found["currency"].value or ""
     return [
         {
             "field": form[name],
             "name": name,
             "label": tenant._meta.get_field(name).verbose_name,
-            "value": setting_text(tenant, name, setting.value),
+            "value": setting_text(tenant, name, setting.value, currency),
             "is_own": setting.account == tenant.pk,
             "origin": setting.origin,
             "origin_key": setting.account,
         }
-        for name, setting in responsibility.origins(tenant, issuer).items()
+        for name, setting in found.items()
     ]
 
 

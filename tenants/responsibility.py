@@ -46,7 +46,7 @@ OF_THE_ISSUER = ("language", "currency", "payment_days", "document_format", "tim
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value in force and where it comes from: an account's reference, the issuer's, or nothing (the product)."""
+    """A value in force and where it comes from: an account's reference, words for the issuer or the product."""
 
     value: Any
     origin: str
@@ -124,5 +124,5 @@ def _nearest(name: str, line: Sequence[Any], issuer: Issuer | None) -> Setting:
         if value is not None and value != "":
             return Setting(value, tenant.reference, tenant.id)
     if issuer is not None and name in OF_THE_ISSUER:
-        return Setting(getattr(issuer, name), issuer.reference)
+        return Setting(getattr(issuer, name), str(_("issuer %(issuer)s") % {"issuer": issuer.reference}))
     return Setting(FALLBACK.get(name), str(_("product default")))

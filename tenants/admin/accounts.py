@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,6 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from stdnum.de import leitweg
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
@@ -27,6 +29,20 @@ STATUS_COLOURS = {
     Tenant.Status.SUSPENDED: "warning",
     Tenant.Status.CLOSED: "",
 }
+
+
+XRECHNUNG = (Tenant.DocumentFormat.XRECHNUNG_CII, Tenant.DocumentFormat.XRECHNUNG_UBL)
+
+
+def refuse_no_leitweg_id(text: str) -> None:
+    """Form and check digits, as the import asks for them."""
+    if not leitweg.is_valid(text):
+        raise ValidationError(
+            gettext(
+                "“%(id)s” is no Leitweg-ID: its form or its check digits are wrong (example: 04011000-1234512345-06)."
+            )
+            % {"id": text}
+        )
 
 
 class TenantForm(MasterForm):
@@ -159,6 +175,22 @@ class TenantAdmin(SheetScreen, MasterAdmin):
             return [*fields, "parent"]
         return [*fields, "parent", *(name for name in responsibility.INHERITED if name not in fields)]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Also of the page on which settings are changed."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "leitweg_id":
+            field.validators.append(refuse_no_leitweg_id)
+        return field
+
+    def warn_of_missing(self, request: HttpRequest, tenant: Tenant) -> None:
+        """An XRechnung without Leitweg-ID is held back: said when the format is chosen, not when billing is due."""
+        in_force = responsibility.origins(tenant, None)
+        if in_force["document_format"].value in XRECHNUNG and not in_force["leitweg_id"].value:
+            text = gettext(
+                "XRechnung needs a Leitweg-ID, and none is in force for this account: its documents would be held back."
+            )
+            self.message_user(request, text, messages.WARNING)
+
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         """An account is closed, not deleted; one that was opened by mistake and holds nothing may go."""
         return super().has_delete_permission(request, obj) and (obj is None or obj.is_leaf_node())
@@ -169,6 +201,8 @@ class TenantAdmin(SheetScreen, MasterAdmin):
             answer = vat_id.check(obj.vat_id, obj.country)
             obj.vat_id, obj.vat_id_valid = answer.vat_id, answer.is_valid
         super().save_model(request, obj, form, change)
+        if {"document_format", "leitweg_id"} & set(form.changed_data):
+            self.warn_of_missing(request, obj)
         if checked and obj.vat_id:
             VatCheck.objects.create(
                 tenant=obj,
@@ -187,13 +221,15 @@ def settings_table(tenant: Tenant) -> SafeString:
         return format_html("{}", "–")
     issuers = list(Issuer.objects.all()[:2])
     issuer = issuers[0] if len(issuers) == 1 else None
+    found = responsibility.origins(tenant, issuer)
+    currency = found["currency"].value or ""
     rows = [
         (
             tenant._meta.get_field(name).verbose_name,
-            setting_text(tenant, name, setting.value),
+            setting_text(tenant, name, setting.value, currency),
             gettext("own") if setting.account == tenant.pk else _origin(setting),
         )
-        for name, setting in responsibility.origins(tenant, issuer).items()
+        for name, setting in found.items()
     ]
     return format_html(
         '<table class="k-table k-narrow"><thead><tr><th>{}</th><th>{}</th><th>{}</th></tr></thead>'
@@ -213,12 +249,14 @@ def _origin(setting: responsibility.Setting) -> SafeString | str:
     return format_html('<a class="k-link" href="{}">{}</a>', url, setting.origin)
 
 
-def setting_text(tenant: Tenant, name: str, value: Any) -> str:
-    """A setting's value in words."""
+def setting_text(tenant: Tenant, name: str, value: Any, currency: str = "") -> str:
+    """A setting's value in words; an amount in the ``currency`` in force, if that is known."""
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
+    if name == "collection_threshold" and currency:
+        return figures.money(value, currency)
     choices = dict(tenant._meta.get_field(name).flatchoices)
     return str(choices.get(value, value))
 

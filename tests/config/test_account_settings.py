@@ -131,3 +131,13 @@ def test_the_effect_stops_where_an_account_has_its_own_value(tree):
         ("SITE", 30, 14),
         ("TEAM", 30, 14),
     ]
+
+
+def test_what_comes_from_the_issuer_says_so_and_amounts_have_their_currency(admin_client, tree):
+    Tenant.objects.filter(pk=tree["GROUP"].pk).update(currency="EUR", collection_threshold="250.00", payment_days=None)
+    rows = {row["name"]: row for row in admin_client.get(page(tree["GROUP"])).context["rows"]}
+    assert (rows["payment_days"]["value"], rows["payment_days"]["origin"]) == ("14", "issuer MAIN")
+    assert (rows["collection_threshold"]["value"], rows["collection_threshold"]["origin"]) == ("€250.00", "GROUP")
+    html = admin_client.get(reverse("account", args=[tree["SITE"].pk])).content.decode()
+    assert "<td>€250.00</td>" in html and "<td>issuer MAIN</td>" in html
+    assert "balance, from the customer&#x27;s side" in html
