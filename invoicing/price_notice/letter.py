@@ -20,7 +20,7 @@ from invoicing.pdf.document import heading_context, letter_context, sheet
 from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 
-WIDTHS = (28 * mm, 52 * mm, 20 * mm, 22 * mm, 22 * mm, 21 * mm)
+WIDTHS = (28 * mm, 45 * mm, 20 * mm, 24 * mm, 24 * mm, 24 * mm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,6 @@ def _money(facts: NoticeFacts, price: PriceFacts, figure: Decimal) -> str:
 
 
 def _table(facts: NoticeFacts, colour: str) -> list[Flowable]:
-    currencies = {price.currency for price in facts.prices}
     head = [
         _("Contract"),
         _("Product"),
@@ -157,15 +156,14 @@ def _table(facts: NoticeFacts, colour: str) -> list[Flowable]:
     wording = _wording(facts)
     grid = paper.Grid(head, list(WIDTHS), right_from=3, colour=colour)
     for price in facts.prices:
-        show = _figure if len(currencies) == 1 else _money
         grid.add(
             [
                 paper.plain(price.contract, WIDTHS[0] - 2 * mm),
                 paper.plain(_name(facts, price), WIDTHS[1] - 2 * mm),
                 wording.day(price.effective_on),
-                show(facts, price, price.before),
-                show(facts, price, price.after),
-                show(facts, price, price.after - price.before),
+                _money(facts, price, price.before),
+                _money(facts, price, price.after),
+                _money(facts, price, price.after - price.before),
             ]
         )
     return [grid.table()]

@@ -62,7 +62,7 @@ def test_a_letter_lists_old_and_new_prices_with_their_day():
     for sentence in [
         "Neue Preise ab 01.01.2027",
         "Datum 02.11.2026",
-        "V01-00017 Telefonie-Connector, Arbeitsplatz, monatlich, je Einheit 01.01.2027 9,90 10,20 0,30",
+        "V01-00017 Telefonie-Connector, Arbeitsplatz, monatlich, je Einheit 01.01.2027 9,90 EUR 10,20 EUR 0,30 EUR",
         "Grund: Höhere Kosten für Energie und Personal",
     ]:
         assert sentence in said
@@ -84,7 +84,7 @@ def test_in_english_with_the_right_to_terminate():
 def test_fine_prices_are_printed_as_fine_as_they_are():
     fine = replace(PRICE, up_to="1000", before=Decimal("0.0047"), after=Decimal("0.0048"))
     said = words_of(render(make_facts(prices=(fine,))))
-    assert "0,0047 0,0048 0,0001" in said
+    assert "0,0047 EUR 0,0048 EUR 0,0001 EUR" in said
     assert "bis 1.000" in said
 
 
@@ -122,7 +122,9 @@ def test_each_account_gets_one_letter_in_its_language_at_its_billing_contacts():
     letter = PriceNotice.objects.get(tenant=german)
     assert letter.file is not None
     said = words_of(files.read(letter.file))
-    assert "V0 Telefonie-Connector, Arbeitsplatz, monatlich, je Einheit 01.01.2027 100,00 103,00 3,00" in said
+    assert (
+        "V0 Telefonie-Connector, Arbeitsplatz, monatlich, je Einheit 01.01.2027 100,00 EUR 103,00 EUR 3,00 EUR" in said
+    )
     assert "V1 Telefonie" in said and "V2" not in said
     assert "Grund: Höhere Kosten" in said
     assert "Höhere" not in Message.objects.get(recipient=english.email).body
