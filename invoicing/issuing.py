@@ -249,6 +249,15 @@ def _accounts_of(invoices: Sequence[Invoice]) -> parties.Accounts:
     return parties.read_accounts({key for invoice in invoices for key in (invoice.recipient_id, invoice.payer_id)})
 
 
+def is_outdated(draft: Invoice) -> bool:
+    """Whether a draft could not be issued as it stands: its parties have changed, or who is invoiced or pays."""
+    try:
+        check_up_to_date(draft.issuer, [draft])
+    except Outdated:
+        return True
+    return False
+
+
 def check_up_to_date(issuer: Issuer, invoices: Sequence[Invoice]) -> None:
     """Refuse drafts whose parties are no longer what they were: the release was for what stands in the draft."""
     facts = _accounts_of(invoices)

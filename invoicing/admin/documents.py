@@ -22,7 +22,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.decorators import display
 
 from billing.explanation import explain
-from invoicing import delivery, explanation, pdf, review
+from invoicing import delivery, explanation, issuing, pdf, review
 from invoicing.admin import corrections, einvoices
 from invoicing.models import Allowance, Delivery, DocumentFile, Invoice, Line, Posting, VatShare
 from invoicing.models.invoice import InvoiceQuerySet
@@ -309,6 +309,9 @@ class InvoiceAdmin(AccountScoped, RecordAdmin):
         """With the corrections that were made of it, and those the user is offered."""
         invoice = self.get_object(request, object_id)
         more = corrections.tools_of(invoice, request.user) if invoice else {}
+        if invoice and invoice.run_id and invoice.state == Invoice.State.HELD:
+            more["is_outdated"] = issuing.is_outdated(invoice)
+            more["discard"] = self.has_discard_permission(request)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "tools": more})
 
     # PDF

@@ -9,6 +9,7 @@ from django.urls import reverse
 from invoicing import judging, pdf
 from invoicing.models import DocumentFile, Invoice
 from tenants import files
+from tenants.models import Tenant
 from tests.builders import make_issuer, make_tenant
 from tests.small_book import FEBRUARY, bill, make_contract
 
@@ -65,6 +66,26 @@ def test_the_page_says_what_the_rules_say(admin_client, documents):
     assert "breaks rules" in page
     assert "Leitweg-ID (BT-10) is missing at account AMT. (rule BR-DE-15)" in page
     assert f'href="{reverse("admin:tenants_tenant_change", args=[documents["AMT"].recipient_id])}">put right' in page
+
+
+def test_a_held_draft_whose_account_was_corrected_is_computed_again(admin_client, client, documents):
+    draft, said = documents["AMT"], "The account was changed since: discard this draft and compute it again."
+    again = reverse("admin:invoicing_billrun_do", args=[draft.run_id, "discard"])
+    assert said not in page_of(admin_client, draft)
+    Tenant.objects.filter(pk=draft.recipient_id).update(leitweg_id="04011000-12345-03")
+    page = page_of(admin_client, draft)
+    assert said in page and f'action="{again}"' in page and f'name="invoice" value="{draft.pk}"' in page
+    german = admin_client.get(
+        reverse("admin:invoicing_invoice_change", args=[draft.pk]), headers={"accept-language": "de"}
+    ).content.decode()
+    assert "Der Mandant wurde seither geändert: Verwerfen Sie diesen Entwurf" in german
+    user = User.objects.create_user("leserin", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_invoice"))
+    client.force_login(user)
+    looked_at = page_of(client, draft)
+    assert said in looked_at and "Discard and compute again" not in looked_at
+    admin_client.post(again, {"invoice": draft.pk})
+    assert not Invoice.objects.filter(pk=draft.pk).exists()
 
 
 def test_nobody_fetches_it_without_the_right(client, documents):
