@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Final
 
 from django.conf import settings
+from django.db.models import Count
 
-from invoicing import taxation
+from invoicing import taxation, vat_report
 from invoicing.kernel.vat import EU, Case
 from invoicing.models import BillRun, Invoice, VatShare
 from invoicing.parties import VatEvidence
@@ -69,6 +70,19 @@ class Charged:
     rate: Decimal
     vat_id: str
     is_unconfirmed: bool
+
+
+def on_check_digits(run: BillRun) -> int:
+    """How many documents of a run show no VAT by a VAT id that VIES has not confirmed; none where VIES is asked."""
+    if settings.VIES_URL:
+        return 0
+    found = VatShare.objects.filter(invoice__run=run, vat_case__in=list(vat_report.SUPPLIES))
+    return (
+        found.exclude(vat_check__method=VatCheck.Method.VIES)
+        .exclude(invoice__state=Invoice.State.CLOSED)
+        .exclude(invoice__kind=Invoice.Kind.CREDIT_NOTE)
+        .aggregate(documents=Count("invoice", distinct=True))["documents"]
+    )
 
 
 def of_run(run: BillRun) -> Sequence[Charged]:

@@ -291,6 +291,7 @@ class BillRunAdmin(RecordAdmin):
             "counts": run_figures.state_counts(totals),
             "seen": review.seal(undecided(run).order_by().values_list("content_hash", flat=True)),
             "path": request.get_full_path(),
+            "on_check_digits": vat_warnings.on_check_digits(run),
             "charged": [run_figures.charged_row(one) for one in vat_warnings.of_run(run)],
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext
@@ -26,6 +27,11 @@ class IssuerForm(MasterForm):
         for name, hint in HINTS.items():
             if name in self.fields:
                 self.fields[name].help_text = hint
+        if "without_confirmation" in self.fields and not settings.VIES_URL:
+            self.fields["without_confirmation"].help_text = gettext(
+                "VIES is not connected to this installation: nobody is asked, and whatever is chosen here, documents"
+                " without VAT rest on the check digits of the VAT id alone."
+            )
 
     def clean_vat_id(self) -> str:
         return vat_id.compact(self.cleaned_data["vat_id"])

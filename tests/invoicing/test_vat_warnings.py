@@ -145,6 +145,30 @@ def test_without_an_address_nobody_is_asked_and_it_says_so(issuer, admin_client)
     assert not VatInquiry.objects.exists()
 
 
+def test_the_run_counts_documents_that_rest_on_check_digits_alone(issuer, admin_client, settings):
+    for number, fields in enumerate((ID, ID, {})):
+        make_contract(issuer, austrian(reference=f"A{number}", **fields))
+    run = bill(issuer, FEBRUARY)
+    assert vat_warnings.on_check_digits(run) == 2
+    url = reverse("admin:invoicing_billrun_change", args=[run.pk])
+    said = "2 Belege weisen keine USt aus, weil USt-IdNrn. vorliegen, von denen nur die Prüfziffern geprüft sind"
+    assert said in admin_client.get(url, headers={"accept-language": "de"}).content.decode()
+    assert "2 documents show no VAT because of VAT ids" in (
+        admin_client.get(url, headers={"accept-language": "en"}).content.decode()
+    )
+    settings.VIES_URL = "http://127.0.0.1:9"
+    assert vat_warnings.on_check_digits(run) == 0
+    assert said not in admin_client.get(url, headers={"accept-language": "de"}).content.decode()
+
+
+def test_the_issuer_is_told_that_vies_is_not_connected(issuer, admin_client, settings):
+    url = reverse("admin:tenants_issuer_change", args=[issuer.pk])
+    said = "VIES ist an diese Installation nicht angebunden: Niemand wird befragt"
+    assert said in admin_client.get(url, headers={"accept-language": "de"}).content.decode()
+    settings.VIES_URL = "http://127.0.0.1:9"
+    assert said not in admin_client.get(url, headers={"accept-language": "de"}).content.decode()
+
+
 def test_the_run_names_eu_customers_who_are_charged(issuer, admin_client):
     for tenant in (
         austrian(reference="NONE"),
