@@ -11,14 +11,32 @@ from babel import Locale
 from django.db import connection
 from django.utils.translation import gettext
 from moneyed import CURRENCIES
+from stdnum.de import leitweg
 
 from tenants import import_rows, vat_id
-from tenants.cells import Choice, Text, Whole
+from tenants.cells import CellError, Choice, Text, Whole, shown
 from tenants.import_rows import CHANGED, NEW, UNCHANGED, Recipe, Staged, Verdict, add_errors, insert
 from tenants.models import ImportBatch, Issuer, Tenant, VatCheck
 from tenants.tabular import RowError
 from tenants.transactions import tree_lock
 from tenants.tree_numbers import number_trees
+
+
+class LeitwegId(Text):
+    """The address of a public buyer, as KoSIT defines it: coarse part, fine part if any, two check digits."""
+
+    def value(self, cell: str, decimal: str, dates: str) -> str:
+        text = Text.value(self, cell, decimal, dates)
+        if not leitweg.is_valid(text):
+            raise CellError(
+                gettext(
+                    "“%(id)s” is no Leitweg-ID: its form or its check digits are wrong"
+                    " (example: 04011000-1234512345-06)."
+                )
+                % {"id": shown(text)}
+            )
+        return text
+
 
 EMAIL = r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+"
 COLUMNS = (
@@ -42,7 +60,7 @@ COLUMNS = (
     Whole(name="payment_days", maximum=365),
     Text(name="project_code", max_length=60),
     Choice(name="document_format", choices=tuple(Tenant.DocumentFormat.values)),
-    Text(name="leitweg_id", max_length=46),
+    LeitwegId(name="leitweg_id", max_length=46),
     Choice(name="consolidation", choices=tuple(Tenant.Consolidation.values)),
     Whole(name="billing_day", minimum=1, maximum=31),
     Text(name="po_number", max_length=60),

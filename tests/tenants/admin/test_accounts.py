@@ -93,3 +93,35 @@ def test_the_list_stands_in_the_order_of_the_tree(admin_client, group):
     child = make_tenant(parent=group, reference="CHILD")
     rows = admin_client.get(reverse("admin:tenants_tenant_changelist")).context["cl"].result_list
     assert [row.pk for row in rows] == [group.pk, child.pk, other.pk]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["04011000-12345-04", "4", "0401100012345-03", "ABC-12345-03", "04011000-123_45-03", "0401100000000-03"],
+)
+def test_a_leitweg_id_is_checked_when_it_is_entered(admin_client, group, wrong):
+    answer = edit(admin_client, group, leitweg_id=wrong)
+    assert answer.context["adminform"].form.errors["leitweg_id"] == [
+        f"“{wrong}” is no Leitweg-ID: its form or its check digits are wrong (example: 04011000-1234512345-06)."
+    ]
+    settings_page = reverse("account_settings", args=[group.pk])
+    answer = admin_client.post(settings_page, {"leitweg_id": wrong, "_check": "1"})
+    (said,) = answer.context["form"].errors["leitweg_id"]
+    assert said.startswith(f"“{wrong}” is no Leitweg-ID")
+    assert edit(admin_client, group, leitweg_id="04011000-1234512345-06").status_code == 302
+    group.refresh_from_db()
+    assert group.leitweg_id == "04011000-1234512345-06"
+
+
+def test_xrechnung_without_leitweg_id_warns_at_once(admin_client, group):
+    warning = "XRechnung needs a Leitweg-ID, and none is in force for this account: its documents would be held back."
+
+    def said(tenant: Tenant, **fields) -> list[str]:
+        edit(admin_client, tenant, **fields)
+        return [str(one) for one in admin_client.get(page(tenant)).context["messages"]]
+
+    child = make_tenant(parent=group, reference="CHILD")
+    assert warning in said(child, document_format="xrechnung_cii")
+    assert warning not in said(child, city="Ulm")
+    Tenant.objects.filter(pk=group.pk).update(leitweg_id="04011000-12345-03")
+    assert warning not in said(child, document_format="xrechnung_ubl")
