@@ -87,7 +87,16 @@ def post(
 
 
 def _connected(host: str, port: int, to_anyone: bool) -> socket.socket:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        is_passing = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        said = (
+            _("The name %(host)s could not be looked up just now.")
+            if is_passing
+            else _("The name %(host)s is not known.")
+        )
+        raise Unreachable(said % {"host": host}) from error
     addresses = [str(entry[4][0]) for entry in found]
     if not to_anyone and not all(is_public(address) for address in addresses):
         raise Unreachable(_("%(host)s is an address inside our own network.") % {"host": host})

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -30,6 +34,12 @@ class EndpointForm(MasterForm):
         label=_("events"), choices=EVENTS, widget=forms.CheckboxSelectMultiple(attrs={"class": "k-checks"})
     )
 
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"]
+        if not settings.WEBHOOKS_TO_ANYONE and not url.lower().startswith("https://"):
+            raise forms.ValidationError(gettext("The address must begin with https://."))
+        return url
+
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(MasterAdmin):
@@ -42,6 +52,19 @@ class WebhookEndpointAdmin(MasterAdmin):
     search_fields = ["name__icontains", "url__icontains"]
     fields = [("name", "issuer"), "url", "events", "is_active"]
     actions = ["send_test", "exchange_secret"]
+    change_form_outer_before_template = "tenants/admin/endpoint_tools.html"
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.test_view)
+        return [path("<int:object_id>/test/", view, name="tenants_webhookendpoint_test"), *super().get_urls()]
+
+    def test_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """Send a test to one endpoint."""
+        endpoint = get_object_or_404(self.get_queryset(request), pk=object_id)
+        if request.method != "POST" or not self.has_change_permission(request, endpoint):
+            raise PermissionDenied
+        self.send_test(request, WebhookEndpoint.objects.filter(pk=endpoint.pk))
+        return HttpResponseRedirect(reverse("admin:tenants_webhookendpoint_change", args=[object_id]))
 
     @display(description=_("events"))
     def wanted(self, endpoint: WebhookEndpoint) -> str:

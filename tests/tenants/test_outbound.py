@@ -130,6 +130,25 @@ def test_which_addresses_are_public(address, public):
     assert outbound.is_public(address) is public
 
 
+@pytest.mark.parametrize(
+    ("language", "code", "said"),
+    [
+        ("en", socket.EAI_NONAME, "The name hooks.invalid is not known."),
+        ("de", socket.EAI_NONAME, "Der Name hooks.invalid ist nicht bekannt."),
+        ("en", socket.EAI_AGAIN, "The name hooks.invalid could not be looked up just now."),
+        ("de", socket.EAI_AGAIN, "Der Name hooks.invalid ließ sich gerade nicht nachschlagen."),
+    ],
+)
+def test_a_name_that_nobody_knows_is_told_in_words(monkeypatch, language, code, said):
+    def unknown(*_arguments, **_options):
+        raise socket.gaierror(code, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with translation.override(language), pytest.raises(outbound.Unreachable) as refusal:
+        outbound.post("https://hooks.invalid/", b"", {}, to_anyone=False)
+    assert str(refusal.value) == said
+
+
 def test_a_name_with_one_inner_address_is_refused(monkeypatch):
     """Also if another of its addresses is public: which one is called is up to whoever answers for the name."""
     entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in ("93.184.216.34", "10.0.0.1")]

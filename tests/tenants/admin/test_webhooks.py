@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from tenants import webhooks
-from tenants.models import WebhookEndpoint, WebhookMessage
+from tenants.models import Issuer, WebhookEndpoint, WebhookMessage
 from tests.builders import make_issuer
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +89,32 @@ def test_a_try_is_queued_and_what_failed_is_sent_again(admin_client):
     assert (message.state, message.attempts) == ("waiting", 0)
     shown = admin_client.get(reverse("admin:tenants_webhookmessage_change", args=[message.pk])).content.decode()
     assert "endpoint.test" in shown
+
+
+def test_http_is_refused_at_entry_unless_endpoints_may_be_anywhere(admin_client, settings):
+    settings.WEBHOOKS_TO_ANYONE = False
+    assert "The address must begin with https://." in entered(admin_client, url="http://shop.example.com/")
+    assert not WebhookEndpoint.objects.exists()
+    settings.WEBHOOKS_TO_ANYONE = True
+    entered(admin_client, url="http://shop.example.com/", issuer=Issuer.objects.get().pk)
+    assert WebhookEndpoint.objects.get().url == "http://shop.example.com/"
+
+
+def test_a_try_is_sent_from_the_page_of_the_endpoint(admin_client, client):
+    entered(admin_client)
+    endpoint = WebhookEndpoint.objects.get()
+    page = reverse("admin:tenants_webhookendpoint_change", args=[endpoint.pk])
+    send = reverse("admin:tenants_webhookendpoint_test", args=[endpoint.pk])
+    assert f'action="{send}"' in admin_client.get(page).content.decode()
+    assert admin_client.get(send).status_code == 403
+    assert admin_client.post(send)["Location"] == page
+    assert WebhookMessage.objects.get().event == "endpoint.test"
+    user = User.objects.create_user("auditor", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_webhookendpoint"))
+    client.force_login(user)
+    assert send not in client.get(page).content.decode()
+    assert client.post(send).status_code == 403
+    assert WebhookMessage.objects.count() == 1
 
 
 def test_who_may_only_look_changes_nothing(admin_client, client):
