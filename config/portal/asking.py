@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -14,12 +14,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing import requests
-from billing.models import ChangeRequest
+from billing.kernel.period import months_after
+from billing.models import ChangeRequest, Subscription
 from config.portal.doors import for_customers
 from config.portal.pages import contract_of
 from tenants.admin import figures
 from tenants.errors import OperatorError
 from tenants.transactions import acting
+
+YEARS_AHEAD: Final = 10
 
 
 class DayInput(forms.DateInput):
@@ -34,6 +37,20 @@ class DayInput(forms.DateInput):
 class WishForm(forms.Form):
     wish = forms.CharField(label=_("What is to be changed?"), max_length=2000, widget=forms.Textarea(attrs={"rows": 5}))
     wanted_on = forms.DateField(label=_("From which day?"), required=False, widget=DayInput)
+
+    def __init__(self, contract: Subscription, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.contract = contract
+
+    def clean_wanted_on(self) -> date | None:
+        wanted: date | None = self.cleaned_data["wanted_on"]
+        latest = months_after(timezone.localdate(), 12 * YEARS_AHEAD)
+        if wanted and not self.contract.starts_on <= wanted <= latest:
+            raise forms.ValidationError(
+                gettext("Please choose a day from %(first)s, the contract's first, to %(last)s.")
+                % {"first": figures.day(self.contract.starts_on), "last": figures.day(latest)}
+            )
+        return wanted
 
 
 class CancelForm(forms.Form):
@@ -51,7 +68,7 @@ class CancelForm(forms.Form):
 @for_customers("requests_changes")
 def change(request: HttpRequest, key: int) -> HttpResponse:
     contract = contract_of(request.user, key)
-    form = WishForm(request.POST or None)
+    form = WishForm(contract, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             with acting(actor=request.user.get_username(), channel="portal"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +15,8 @@ from config.portal.doors import for_customers
 from tenants.models import Contact
 from tenants.transactions import acting
 
+BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 class ContactForm(forms.ModelForm):
     """What a person is for stays with staff; how he is reached does not."""
@@ -19,6 +24,19 @@ class ContactForm(forms.ModelForm):
     class Meta:
         model = Contact
         fields = ["name", "email", "phone", "language"]
+
+    def clean_name(self) -> str:
+        return in_one_line(self.cleaned_data["name"])
+
+    def clean_phone(self) -> str:
+        return in_one_line(self.cleaned_data["phone"])
+
+
+def in_one_line(text: str) -> str:
+    """Names and numbers go into heads of mails and lines of letters, where a break would begin something else."""
+    if BREAKS.search(text):
+        raise forms.ValidationError(gettext("Please enter this in one line, without line breaks or tabs."))
+    return text
 
 
 @for_customers("changes_contacts")

@@ -127,6 +127,16 @@ def test_a_feed_shows_no_more_than_its_user_may_see(client, group):
     assert client.get(reverse("calendar_feed", args=[token])).status_code == 404
 
 
+def test_a_changed_password_closes_the_link(admin_client, admin_user, client, group):
+    address = feed_address(admin_client, group)
+    assert client.get(address).status_code == 200
+    admin_user.set_password("ein-anderes-Kennwort-8")
+    admin_user.save()
+    assert client.get(address).status_code == 404
+    admin_client.force_login(admin_user)
+    assert client.get(feed_address(admin_client, group)).status_code == 200  # the page shows a new one
+
+
 def test_the_page_is_closed_to_who_may_not_see_contracts(client, group):
     user = User.objects.create_user("fremd", is_staff=True)
     client.force_login(user)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import translation
+from django.utils.formats import date_format
 
 from billing.models import Amendment, ChangeRequest
 from config import demo
@@ -147,6 +148,28 @@ def test_a_change_is_asked_for_only_with_the_right_to(world):
     assert asking.post(f"/portal/contracts/{world.contracts['OTHER'].pk}/change/", {"wish": "x"}).status_code == 404
 
 
+def get_posted(client, page: str, sent: dict[str, str]):
+    client.cookies["django_language"] = "en"
+    return client.post(f"/portal/{page}", sent)
+
+
+def test_a_wished_day_lies_within_the_contract_and_ten_years(world):
+    contract = world.contracts["OWN"]
+    client = signed_in(customer(world.accounts["OWN"], "sees_subscriptions", "requests_changes"))
+    latest = date(2036, 3, 20)
+    refusal = (
+        f"Please choose a day from {date_format(contract.starts_on, 'SHORT_DATE_FORMAT')}, the contract's first,"
+        f" to {date_format(latest, 'SHORT_DATE_FORMAT')}."
+    )
+    for wanted in (contract.starts_on - timedelta(days=1), latest + timedelta(days=1)):
+        answer = get_posted(client, f"contracts/{contract.pk}/change/", {"wish": "x", "wanted_on": wanted.isoformat()})
+        assert answer.context["form"].errors["wanted_on"] == [refusal]
+    assert not ChangeRequest.objects.exists()
+    sent = {"wish": "x", "wanted_on": latest.isoformat()}
+    assert get_posted(client, f"contracts/{contract.pk}/change/", sent).status_code == 302
+    assert ChangeRequest.objects.get().wanted_on == latest
+
+
 def test_contact_data_are_kept_by_the_customer_but_not_what_a_person_is_for(world):
     client = signed_in(customer(world.accounts["OWN"], "changes_contacts"))
     person = Contact.objects.get(tenant=world.accounts["OWN"])
@@ -154,6 +177,15 @@ def test_contact_data_are_kept_by_the_customer_but_not_what_a_person_is_for(worl
     assert client.post(f"/portal/contacts/{person.pk}/", sent).status_code == 302
     person.refresh_from_db()
     assert (person.name, person.email, person.is_billing) == ("Neu", "neu@example.com", False)
+    for name in ("name", "phone"):
+        for mark in "\n\r\t\u2028\x00"[:4]:
+            answer = get_posted(client, f"contacts/{person.pk}/", sent | {name: f"7{mark}Bcc: x@example.com"})
+            assert answer.context["form"].errors[name] == [
+                "Please enter this in one line, without line breaks or tabs."
+            ]
+    assert (
+        get_posted(client, f"contacts/{person.pk}/", sent | {"phone": "+49\N{NO-BREAK SPACE}30 1"}).status_code == 302
+    )
     foreign = Contact.objects.get(tenant=world.accounts["PARENT"])
     assert client.post(f"/portal/contacts/{foreign.pk}/", sent).status_code == 404
 
