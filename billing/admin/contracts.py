@@ -20,6 +20,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from billing.admin import amendments
+from billing.admin.catalog import summary_of
 from billing.admin.resources import ContractSheet
 from billing.models import Charge, Grant, Item, PriceClass, Subscription
 from tenants import responsibility
@@ -132,7 +133,7 @@ class ItemInline(AgreedInline):
     form = ItemForm
     formset = ItemFormSet
     fields = ["price", "quantity", "interval", "timing", "proration", "starts_on", "ends_before"]
-    readonly_fields = ["quantity_shown"]
+    readonly_fields = ["quantity_shown", "figure", "standing"]
     autocomplete_fields = ["price"]
     tab = False
     verbose_name_plural = _("contract positions")
@@ -140,14 +141,38 @@ class ItemInline(AgreedInline):
     def get_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
         if not is_closed(obj):
             return self.fields
-        return ["line", "price", "quantity_shown", *self.fields[2:]]
+        return ["line", "standing", "price", "figure", "quantity_shown", *self.fields[2:]]
 
     @display(description=_("quantity"))
     def quantity_shown(self, item: Item) -> SafeString:
         return figures.figure_cell(figures.number(item.quantity))
 
+    @display(description=_("price or amount"))
+    def figure(self, item: Item) -> SafeString:
+        """What the price is at present, and whether it was agreed for this contract alone."""
+        agreed = (
+            format_html('<br><span class="k-flag">{}</span>', gettext("agreed price"))
+            if item.price.agreed_for_id
+            else ""
+        )
+        return format_html("{}{}", summary_of(item.price), agreed)
+
+    @display(description=_("state"))
+    def standing(self, item: Item) -> SafeString:
+        today = timezone.localdate()
+        if item.ends_before is not None and item.ends_before <= today:
+            return figures.badge(gettext("over"))
+        if item.starts_on is not None and item.starts_on > today:
+            return figures.badge(gettext("to come"), "info")
+        return figures.badge(gettext("running"), "success")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
-        return super().get_queryset(request).select_related("price__product", "price__price_class", "product")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("price__product", "price__price_class", "product")
+            .prefetch_related("price__tiers")
+        )
 
 
 class GrantInline(AgreedInline):

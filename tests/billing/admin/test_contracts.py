@@ -6,8 +6,11 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.urls import reverse
+from django.utils.html import strip_tags
 
+from billing import contracts
 from billing.models import Item, Price, Subscription
 from tests.builders import make_issuer, make_price, make_price_class, make_product, make_tenant
 from tests.pages import filled
@@ -80,6 +83,50 @@ def test_what_charges_rest_on_is_closed_with_the_reason(admin_client, contract):
     assert (contract.starts_on, contract.currency, contract.po_number) == (FEBRUARY, "EUR", "PO-7")
     assert (item.quantity, item.starts_on) == (1, FEBRUARY)
     assert (contract.ends_before, item.ends_before) == (None, None)
+
+
+def test_an_agreed_price_shows_its_amount_and_which_rows_run(admin_client, admin_user, contract):
+    with time_machine.travel("2026-02-10 12:00:00+01:00", tick=False):
+        admin_client.force_login(admin_user)
+        bill(contract.issuer, FEBRUARY)
+        contracts.agree_price(
+            contract,
+            line=1,
+            flat_amount=Decimal("200.00"),
+            on=date(2026, 2, 10),
+            effective=date(2026, 3, 1),
+            reason="",
+            by=None,
+            channel="admin",
+        )
+        html = admin_client.get(page(contract)).content.decode()
+        assert '200.00\xa0EUR, flat<br><span class="k-flag">agreed price</span>' in html
+        assert "100.00\xa0EUR, per unit" in html
+        assert rows_of(admin_client, contract) == [
+            ("running", "100.00\xa0EUR, per unit"),
+            ("to come", "200.00\xa0EUR, flat"),
+        ]
+    with time_machine.travel("2026-03-10 12:00:00+01:00", tick=False):
+        admin_client.force_login(admin_user)
+        assert rows_of(admin_client, contract) == [
+            ("over", "100.00\xa0EUR, per unit"),
+            ("running", "200.00\xa0EUR, flat"),
+        ]
+
+
+def rows_of(client, contract: Subscription) -> list[tuple[str, str]]:
+    """State and price of each position on the page of a contract, in its order of days."""
+    positions = next(
+        one for one in client.get(page(contract)).context["inline_admin_formsets"] if one.opts.model is Item
+    )
+    items = sorted((form.original for form in positions if form.original), key=lambda item: item.starts_on)
+    return [
+        (
+            strip_tags(positions.opts.standing(item)),
+            strip_tags(positions.opts.figure(item)).removesuffix("agreed price"),
+        )
+        for item in items
+    ]
 
 
 def test_a_position_of_a_charged_contract_cannot_be_deleted(admin_client, contract):
