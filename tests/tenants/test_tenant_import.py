@@ -70,6 +70,21 @@ def test_eu_customers_without_a_vat_id_are_named():
     ]
 
 
+def test_a_leitweg_id_is_checked_by_form_and_check_digits():
+    header = "tenant;tenant_name;country;currency;leitweg_id"
+    rows = [
+        "A;Amt;DE;EUR;04011000-1234512345-06",
+        "B;Amt;DE;EUR;992-90009-96",
+        "C;Amt;DE;EUR;04011000-1234512345-07",
+        "D;X;DE;EUR;",
+    ]
+    batch = offer(*rows, header=header, skip_bad=True)
+    assert errors(batch) == [
+        "Row 4, column leitweg_id: “04011000-1234512345-07” is no Leitweg-ID: its form or its check digits are wrong"
+        " (example: 04011000-1234512345-06)."
+    ]
+
+
 def test_children_may_come_before_their_parents():
     batch = offer(
         "C;Enkel;department;B;;A;A;;;;",
