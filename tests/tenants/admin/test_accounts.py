@@ -45,7 +45,7 @@ def test_settings_name_the_account_they_come_from(admin_client, group):
     html = admin_client.get(page(child)).content.decode()
     link = f'<a class="k-link" href="{reverse("account_settings", args=[group.pk])}">GROUP</a>'
     assert f"<tr><td>collection</td><td>card</td><td>{link}</td></tr>" in html
-    assert "<tr><td>days to pay</td><td>21</td><td>MAIN</td></tr>" in html
+    assert "<tr><td>days to pay</td><td>21</td><td>issuer MAIN</td></tr>" in html
     assert "<tr><td>currency</td><td>EUR</td><td>own</td></tr>" in html
 
 
