@@ -101,7 +101,11 @@ class ChangeRequestAdmin(RecordAdmin):
         if request.method != "POST" or not self.has_decide_permission(request):
             raise PermissionDenied
         page = HttpResponseRedirect(reverse("admin:billing_changerequest_change", args=[object_id]))
-        named = {"at": timezone.now(), "by": request.user, "answer": request.POST.get("answer", "")[:LONGEST]}
+        named: dict[str, Any] = {
+            "at": timezone.now(),
+            "by": request.user,
+            "answer": request.POST.get("answer", "")[:LONGEST],
+        }
         if "_decline" in request.POST:
             worked, _nothing = self.call(request, requests.decline, asked, **named)
             text = gettext("The request is declined; the customer reads it in the portal.")

@@ -147,8 +147,11 @@ def pages_of_every_model(client) -> list[str]:
                 for page in ("account", "account_settings", "account_calendar", "account_align", "account_statement")
             ]
             urls += [reverse("restructure", args=[record.pk, kind]) for kind in TreeChange.Kind]
+    contract = Subscription.objects.order_by("pk").last()
     urls += [
-        reverse("what_if_contract", args=[Subscription.objects.order_by("pk").last().pk]),
+        reverse("admin:billing_subscription_amend", args=[contract.pk]),
+        reverse("admin:invoicing_billrun_bill_payer", args=[contract.tenant.pay_by_id or contract.tenant_id]),
+        reverse("what_if_contract", args=[contract.pk]),
         reverse("what_if_price", args=[Price.objects.order_by("pk").last().pk]),
     ]
     return [*urls, *pages(client), *map(reverse, ("admin:index", "admin:password_change"))]
