@@ -111,12 +111,13 @@ def refuse_before(original: Invoice, on: date) -> None:
 
 
 def refuse_ahead(original_day: date, on: date, *, today: date) -> None:
-    """Raises ``NotCorrectable`` for a correction dated after ``today``; of a document dated ahead, after its own day."""
+    """Raises ``NotCorrectable`` for a correction dated after ``today`` or, if that is later, its document's own day."""
     latest = max(today, original_day)
     if on > latest:
         raise NotCorrectable(
             _(
-                "The document date %(day)s lies ahead: a document that corrects another is dated %(latest)s at the latest."
+                "The document date %(day)s lies ahead: a document that corrects another is dated %(latest)s at the"
+                " latest."
             )
             % {"day": date_format(on, "SHORT_DATE_FORMAT"), "latest": date_format(latest, "SHORT_DATE_FORMAT")}
         )
