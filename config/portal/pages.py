@@ -20,6 +20,7 @@ from billing.models import ChangeRequest, Subscription
 from config.account_page import next_charges
 from config.portal.doors import for_customers, rights_of
 from invoicing.models import CollectiveStatement, DocumentFile, Invoice, Line, OpenItem, Posting, Section
+from invoicing.sections import amounts_of, open_of
 from payments.models import Letter
 from tenants import files
 from tenants.admin import figures
@@ -122,7 +123,8 @@ def document_rows(user: Any, invoices: Iterable[Invoice]) -> list[dict[str, Any]
 
 def section_rows(sections: Iterable[Section]) -> list[dict[str, Any]]:
     rows = list(sections)
-    left = left_of([row.invoice for row in rows])
+    documents = [row.invoice_id for row in rows]
+    amounts, left = amounts_of(documents), open_of(documents)
     return [
         {
             "section": part,
@@ -130,8 +132,10 @@ def section_rows(sections: Iterable[Section]) -> list[dict[str, Any]]:
             "account": part.tenant,
             "issued_on": figures.day(part.invoice.issued_on),
             "net": figures.money(part.net.amount, part.currency),
-            "state": state_of(part.invoice.payer, left.get(part.invoice_id, Decimal(0)), is_own=False),
-            "is_settled": not left.get(part.invoice_id),
+            "gross": figures.money(amounts[part.invoice_id][part.pk].gross, part.currency),
+            "open": figures.money(left[part.invoice_id][part.pk], part.currency),
+            "state": state_of(part.invoice.payer, left[part.invoice_id][part.pk], is_own=False),
+            "is_settled": not left[part.invoice_id][part.pk],
         }
         for part in rows
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -47,6 +47,16 @@ def section_amounts(
         for section, net, vat in zip(of_rate, nets, vats, strict=True):
             found[section] = SectionAmount(found[section].net + net, found[section].vat + vat)
     return found
+
+
+def open_parts(gross: Mapping[Section, Decimal], left: Decimal, places: int) -> dict[Section, Decimal]:
+    """What is left open of a document, shared out among its sections by what each comes to; the parts add up to it.
+
+    So one payment of the whole settles every section, and one of a part settles the same part of each.
+    """
+    whole = Fraction(sum(gross.values(), ZERO))
+    exact = [Fraction(part) * Fraction(left) / whole if whole else Fraction(0) for part in gross.values()]
+    return dict(zip(gross, largest_remainder(left, exact, places), strict=True))
 
 
 def _apportioned(total: Decimal, weights: Iterable[Decimal], factor: Fraction, places: int) -> list[Decimal]:

@@ -21,6 +21,7 @@ from tenants.models import Contact, Issuer, Message, Tenant
 from tenants.responsibility import effective, origins
 from tenants.tree_numbers import number_trees
 from tests.builders import make_issuer, make_price, make_tenant
+from tests.invoicing.test_account_statement import receive
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
 pytestmark = pytest.mark.django_db
@@ -495,7 +496,7 @@ def test_a_po_number_is_inherited_unless_the_contract_names_one(issuer):
 
 
 def test_d17_fifty_end_customers_on_one_invoice(issuer):
-    """Fifty sections; their gross parts add up to what is paid, to the cent."""
+    """Fifty sections; their gross parts add up to what is paid, to the cent, and one payment settles each of them."""
     provider = make_tenant(reference="MSP")
     price = make_price((None, "0.37", "0"))
     for n in range(50):
@@ -519,6 +520,14 @@ def test_d17_fifty_end_customers_on_one_invoice(issuer):
     first = Section.objects.get(tenant__reference="END00")
     assert (parts[first.pk].net, parts[first.pk].vat) == (Decimal("0.37"), Decimal("0.07"))
     assert sound()
+    gross = {section: part.gross for section, part in parts.items()}
+    assert sections.open_of([invoice.pk]) == {invoice.pk: gross}
+    receive(provider, "280.69", date(2026, 2, 10))  # half of it
+    left = sections.open_of([invoice.pk])[invoice.pk]
+    assert sum(left.values()) == Decimal("280.69")
+    assert all(abs(part - gross[section] / 2) < Decimal("0.01") for section, part in left.items())
+    receive(provider, "280.69", date(2026, 2, 12))
+    assert set(sections.open_of([invoice.pk])[invoice.pk].values()) == {Decimal("0.00")}
 
 
 def test_e11_a_reseller_operated_as_an_issuer_invoices_those_below_it(issuer):

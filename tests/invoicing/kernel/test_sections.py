@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 
-from invoicing.kernel.sections import section_amounts
+from invoicing.kernel.sections import open_parts, section_amounts
 from invoicing.kernel.totals import totals
 from invoicing.kernel.vat import Case
 
@@ -51,3 +51,14 @@ def test_sections_add_up_to_the_document(drawn):
         own = [(case, rate, net) for mine, case, rate, net in lines if mine == section]
         assert amount.net == sum(net for *_, net in own)
         assert abs(amount.gross - totals(own, 2).gross) <= Decimal("0.10")
+
+
+@given(lists(integers(-50_000, 50_000), min_size=1, max_size=60), integers(0, 100))
+def test_what_is_open_of_the_sections_is_what_is_open_of_the_document(cents, percent):
+    gross = {section: Decimal(one).scaleb(-2) for section, one in enumerate(cents)}
+    whole = sum(cents)
+    left = Decimal(whole * percent // 100).scaleb(-2)
+    parts = open_parts(gross, left, 2)
+    assert not whole or sum(parts.values()) == left
+    assert percent < 100 or not whole or parts == gross
+    assert left or set(parts.values()) == {Decimal(0)}
