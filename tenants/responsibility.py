@@ -94,8 +94,15 @@ def settings_in_force(line: Sequence[Any], issuer: Issuer) -> Settings:
 
 
 def in_force(name: str, line: Sequence[Any], issuer: Issuer | None) -> Any:
-    """The value of one setting in force for the first account in ``line``, which leads from it up to its root."""
-    return _nearest(name, line, issuer).value
+    """The value of one setting in force for the first account in ``line``, which leads from it up to its root.
+
+    Without its origin, which takes words: a bill run asks for every account.
+    """
+    for tenant in line:
+        value = getattr(tenant, name)
+        if value is not None and value != "":
+            return value
+    return _of_the_house(name, issuer)
 
 
 def lines_of(tenants: Iterable[Tenant]) -> dict[int, list[Tenant]]:
@@ -124,5 +131,12 @@ def _nearest(name: str, line: Sequence[Any], issuer: Issuer | None) -> Setting:
         if value is not None and value != "":
             return Setting(value, tenant.reference, tenant.id)
     if issuer is not None and name in OF_THE_ISSUER:
-        return Setting(getattr(issuer, name), str(_("issuer %(issuer)s") % {"issuer": issuer.reference}))
-    return Setting(FALLBACK.get(name), str(_("product default")))
+        origin = str(_("issuer %(issuer)s") % {"issuer": issuer.reference})
+    else:
+        origin = str(_("product default"))
+    return Setting(_of_the_house(name, issuer), origin)
+
+
+def _of_the_house(name: str, issuer: Issuer | None) -> Any:
+    """The value where no account says anything."""
+    return getattr(issuer, name) if issuer is not None and name in OF_THE_ISSUER else FALLBACK.get(name)
