@@ -139,6 +139,20 @@ def test_sums_are_judged_too(issuer):
     assert "BR-CO-18" in run.invoices.get().reason
 
 
+def test_a_wrong_category_holds_the_document_and_names_category_and_rate(issuer):
+    one_customer(issuer)
+    run = bill(issuer, FEBRUARY)
+    run.invoices.get().lines.update(vat_case=Invoice.VatCase.REVERSE_CHARGE)  # at 19 percent still
+    assert judge_all() == judging.Judged(judged=1, held=1, issued=0)
+    draft = run.invoices.get()
+    assert draft.state == Invoice.State.HELD
+    with translation.override("en"):
+        told = [sentence for sentence, _link in judging.sentences(draft, Verdict.objects.get())]
+    assert "VAT category (BT-151) and rate (BT-152) do not go together: check the VAT rule. (rule BR-AE-05)" in told
+    with pytest.raises(review.NotPassed):
+        review.release(run.invoices.all())
+
+
 @needs_judges
 @pytest.mark.parametrize("form", ["zugferd", "xrechnung_cii", "xrechnung_ubl"])
 def test_the_files_of_a_document_are_those_the_judges_like(issuer, form, tmp_path):
