@@ -1,0 +1,68 @@
+"""What charging finds: positions with their terms, and the charges to be booked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from billing.kernel.charges import Due, ItemTerms
+from billing.kernel.pricing import Model
+from tenants.errors import OperatorError
+
+
+class Unbillable(OperatorError):
+    """A contract or a price says something that cannot be reckoned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a document says about a contract."""
+
+    key: int
+    reference: str
+    tenant: int
+    currency: str
+    po_number: str
+    starts_on: date
+    ends_before: date | None
+    term_from: date
+    term_months: int | None
+    renewal_months: int | None
+    notice_days: int | None
+    extended_days: int
+    invoice_to: int | None = None  # where it is not as the account says
+    pay_by: int | None = None
+    is_invoiced_alone: bool = False
+    activated_on: date | None = None
+    accepted_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An item of a contract with its terms and what a document says about it."""
+
+    contract: Contract
+    terms: ItemTerms
+    product: int
+    interval: str
+
+    @property
+    def is_commitment(self) -> bool:
+        return self.terms.price.model is Model.COMMITMENT
+
+
+@dataclass(slots=True)
+class Proposed:
+    """A charge to be booked for a position; ``key`` is its own from the moment it is written."""
+
+    position: Position
+    due: Due
+    key: int = 0
+
+
+@dataclass(slots=True)
+class Proposal:
+    """What brings the charges of some payers in line. ``left_out`` names accounts of theirs that are not active."""
+
+    charges: list[Proposed] = field(default_factory=list)
+    left_out: dict[int, list[str]] = field(default_factory=dict)
