@@ -12,7 +12,7 @@ from config.books.guards import PRESENT
 from config.books.rules import rows_of
 
 # raised by our triggers
-FROZEN, UNBALANCED, UNPOSTED, OVERCREDITED, UNJUDGED = "KO001", "KO002", "KO003", "KO004", "KO005"
+FROZEN, UNBALANCED, UNPOSTED, OVERCREDITED, UNJUDGED, UNNAMED = "KO001", "KO002", "KO003", "KO004", "KO005", "KO006"
 NO_RIGHT = "42501"
 
 

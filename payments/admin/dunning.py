@@ -15,7 +15,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -33,11 +33,12 @@ from payments.models import (
 )
 from tenants import files
 from tenants.admin import figures
-from tenants.admin.base import AskingForm, MasterAdmin, RecordAdmin, RecordInline, RowsInline
+from tenants.admin.base import AskingForm, MasterAdmin, MasterForm, RecordAdmin, RecordInline, RowsInline
 from tenants.admin.outgoing import intent_badge
 from tenants.admin.scope import AccountScoped
-from tenants.models import Issuer
+from tenants.models import Issuer, Tenant
 
+NAMED = 5  # accounts that a refusal names
 LEVEL_NAMES = {0: _("Payment reminder")}
 LEVEL_COLOURS = {0: "info", 1: "warning", 2: "danger", 3: "danger"}
 
@@ -54,8 +55,31 @@ class LevelInline(RowsInline):
     max_num = 4
 
 
+class PolicyForm(MasterForm):
+    """Keeps the name that accounts name, unless another issuer has a policy of that name."""
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        before = self.initial.get("name")
+        if not before or name == before:
+            return name
+        naming = Tenant.objects.filter(dunning_policy=before).order_by("sort_name", "pk")
+        if naming and not DunningPolicy.objects.filter(name=before).exclude(pk=self.instance.pk).exists():
+            accounts = ", ".join(naming.values_list("reference", flat=True)[:NAMED])
+            raise forms.ValidationError(
+                ngettext(
+                    "%(count)d account names this policy (%(accounts)s): choose another one there first.",
+                    "%(count)d accounts name this policy (such as %(accounts)s): choose another one there first.",
+                    naming.count(),
+                )
+                % {"count": naming.count(), "accounts": accounts}
+            )
+        return name
+
+
 @admin.register(DunningPolicy)
 class DunningPolicyAdmin(MasterAdmin):
+    form = PolicyForm
     list_display = ["name", "issuer", "is_standard", "threshold_shown", "reminds_collected"]
     list_select_related = ["issuer"]
     inlines = [LevelInline]

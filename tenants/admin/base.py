@@ -38,6 +38,7 @@ REFUSALS = {
     "KO003": _("A document cannot be issued without its journal entry and open item. Nothing was changed."),
     "KO004": _("More would be given back than is left of it. Nothing was changed."),
     "KO005": _("The rules for e-invoices have not passed this draft. Nothing was changed."),
+    "KO006": _("Accounts name this dunning policy, or one that nobody has. Nothing was changed."),
     "55P03": _("Somebody else is working on this record. Nothing was changed; try again in a moment."),
     "40P01": _("Somebody else was working on the same records. Nothing was changed; try again."),
 }

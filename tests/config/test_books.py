@@ -530,6 +530,14 @@ CASES = {
         ),
         lambda: {("reminded once", "document RE-2026-00001"), ("guards", "reminder_once_per_item_and_level")},
     ),
+    "an account names a dunning policy that is gone": (
+        lambda: (
+            "alter table tenants_tenant disable trigger tenants_tenant_policy_is_there;"
+            "update tenants_tenant set dunning_policy = 'Milde' where reference = 'ALONE';"
+            "alter table tenants_tenant enable trigger tenants_tenant_policy_is_there;"
+        ),
+        lambda: {("named policies", "account ALONE")},
+    ),
     "the tree is numbered wrongly": (
         lambda: "update tenants_tenant set level = 5 where reference = 'BRANCH'",
         lambda: {("tree", "BRANCH")},

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from invoicing import bill_run
 from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting, PrintTrouble
@@ -21,6 +22,7 @@ from tenants import files
 from tenants.models import Contact, Message, Tenant
 from tests.builders import make_issuer, make_item, make_subscription, make_tenant
 from tests.concurrency import in_thread, wait_until_blocked
+from tests.guards import UNNAMED
 from tests.server_process import ROOT
 
 ISSUED = date(2026, 2, 1)  # due on 15 February
@@ -214,6 +216,49 @@ def test_guards_of_policies(guard, statement):
     DunningPolicy.objects.create(issuer=issuer, name="STRICT")
     with pytest.raises(IntegrityError, match=guard), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update payments_dunningpolicy set name = 'MILD' where name = 'KIND'",
+        "delete from payments_dunningpolicy where name = 'KIND'",
+    ],
+)
+def test_a_policy_that_accounts_name_stays_until_none_does_or_another_issuer_has_it(statement):
+    issuer, other = make_issuer(reference="MAIN"), make_issuer(reference="SIDE")
+    DunningPolicy.objects.create(issuer=issuer, name="KIND")
+    make_tenant(reference="GROUP", dunning_policy="KIND")
+    with pytest.raises(DatabaseError) as refusal, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert refusal.value.__cause__.pgcode == UNNAMED
+    with transaction.atomic(), connection.cursor() as cursor:
+        DunningPolicy.objects.create(issuer=other, name="KIND")
+        cursor.execute(statement + " and issuer_id = (select id from tenants_issuer where reference = 'MAIN')")
+    Tenant.objects.update(dunning_policy="")
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        assert cursor.rowcount == 1
+
+
+@pytest.mark.django_db
+def test_the_form_of_a_policy_names_the_accounts_that_name_it(admin_client):
+    issuer = make_issuer()
+    policy = DunningPolicy.objects.create(issuer=issuer, name="KIND")
+    make_tenant(reference="GROUP", dunning_policy="KIND")
+    page = reverse("admin:payments_dunningpolicy_change", args=[policy.pk])
+    management = {f"levels-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL")}
+    sent = {"issuer": issuer.pk, "threshold": "0", **management}
+    refused = admin_client.post(page, sent | {"name": "MILD"})
+    sentence = "1 Mandant nennt diese Mahnregel (GROUP): Wählen Sie dort zuerst eine andere."
+    assert sentence in refused.content.decode()
+    policy.refresh_from_db()
+    assert policy.name == "KIND"
+    Tenant.objects.update(dunning_policy="")
+    assert admin_client.post(page, sent | {"name": "MILD"}).status_code == 302
+    policy.refresh_from_db()
+    assert policy.name == "MILD"
 
 
 @pytest.mark.django_db

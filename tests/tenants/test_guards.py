@@ -39,7 +39,7 @@ from tenants.models import (
     WebhookMessage,
 )
 from tenants.transactions import acting
-from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, guards_of
+from tests.guards import FROZEN, NO_RIGHT, UNNAMED, Attempt, assert_refused, attempts, copy_of, guards_of
 from tests.small_book import change_prices, committed_small_book
 
 
@@ -119,6 +119,10 @@ TRIES = [
         (f"tenants_{table}_no_truncate", f"truncate tenants_{table} cascade", NO_RIGHT)
         for table in ("activity", "vatcheck", "file")
     ),
+    ("tenants_activity_of_now", copy_of("tenants_activity", "id = 1", at="'2025-12-31 12:00+01'"), FROZEN),
+    ("tenants_activity_of_now", copy_of("tenants_activity", "id = 1", at="now() + interval '1 hour'"), FROZEN),
+    ("tenants_activity_of_now", copy_of("tenants_activity", "id = 1", at="now()", id="900000"), FROZEN),
+    ("tenants_tenant_policy_is_there", f"update tenants_tenant set dunning_policy = 'Milde' where {ALONE}", UNNAMED),
     ("tenants_approval_append_only", "update tenants_approval set gross = 2", FROZEN),
     ("tenants_approval_append_only", "delete from tenants_approval", FROZEN),
     ("tenants_approval_no_truncate", "truncate tenants_approval", NO_RIGHT),

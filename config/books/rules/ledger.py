@@ -73,7 +73,7 @@ RULES: Final = (
           join invoicing_ledgeraccount a on a.id = p.account_id
           left join invoicing_openitem o on o.id = p.open_item_id
          where (a.role = 'receivables') <> (o.id is not null) or o.currency <> p.currency or a.issuer_id <> e.issuer_id
-            or e.kind = 'issue' and o.invoice_id <> e.invoice_id
+            or o.issuer_id <> e.issuer_id or e.kind = 'issue' and o.invoice_id is distinct from e.invoice_id
         """,
     ),
     Rule(
@@ -92,15 +92,31 @@ RULES: Final = (
         """,
     ),
     Rule(
+        "receivables",
+        _("open item %(key)s"),
+        _("It is a credit of %(amount)s by a payment, and was opened with postings of %(posted)s."),
+        """
+        select o.id as key, o.amount, coalesce(b.posted, 0) as posted
+          from invoicing_openitem o
+          left join (select p.open_item_id, sum(p.amount) as posted
+                       from invoicing_posting p join invoicing_journalentry e on e.id = p.entry_id
+                      where e.kind = 'payment' and p.open_item_id is not null group by p.open_item_id) b
+            on b.open_item_id = o.id
+         where o.invoice_id is null and o.moved_from_id is null and o.amount <> coalesce(b.posted, 0)
+        """,
+    ),
+    Rule(
         "taken over",
         DOCUMENT,
         _("What another payer took over of it is not what an entry closed with the one before: %(amount)s."),
         f"""
-        select {NAMED_DOCUMENT}, o.amount
+        select coalesce(i.number, o.reference) as document, o.amount
           from invoicing_openitem o
           join invoicing_openitem old on old.id = o.moved_from_id
-          join invoicing_invoice i on i.id = o.invoice_id
-         where (o.invoice_id, o.currency) <> (old.invoice_id, old.currency) or o.payer_id = old.payer_id
+          left join invoicing_invoice i on i.id = o.invoice_id
+         where (o.issuer_id, o.invoice_id, o.reference, o.currency)
+               is distinct from (old.issuer_id, old.invoice_id, old.reference, old.currency)
+            or o.payer_id = old.payer_id
             or not exists (
                 select from invoicing_posting p join invoicing_posting c on c.entry_id = p.entry_id
                   join invoicing_journalentry e on e.id = p.entry_id
