@@ -43,6 +43,7 @@ def write(proposal: Proposal) -> None:
                 due.net,
                 due.corrects,
                 due.reverses,
+                due.addition,
                 trace,
             )
         )
@@ -61,6 +62,7 @@ def write(proposal: Proposal) -> None:
             "net",
             "corrects_id",
             "reverses_id",
+            "addition",
             "trace",
         ),
         rows,

@@ -98,6 +98,7 @@ class Due:
     trace: Trace  # lines that are reckoned alike share one object: read only
     corrects: Key | None = None
     reverses: Key | None = None
+    addition: int = 0  # from 1: usage that came in late, on top of a fee for the same days
 
 
 def due_less_booked(terms: ItemTerms, booked: Collection[Booked], through: date) -> list[Due]:

@@ -28,7 +28,8 @@ class Charge(models.Model):
     """One billable amount with its service period and the trace that explains it: the hand-over to invoicing.
 
     A fee is positive or zero; a credit is negative and names the fee it corrects. A row that ``reverses`` another
-    undoes all of it: the same days, the opposite kind and amount. Final once its line is on an issued document.
+    undoes all of it: the same days, the opposite kind and amount. An ``addition`` charges usage that came in late, on
+    top of a fee for the same days. Final once its line is on an issued document.
     """
 
     class Kind(models.TextChoices):
@@ -51,6 +52,12 @@ class Charge(models.Model):
     reversed_by = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("reversed by")
     )
+    addition = models.PositiveSmallIntegerField(
+        _("addition no."),
+        default=0,
+        db_default=0,
+        help_text=_("Usage that came in when its period was charged already is added by fees numbered from 1."),
+    )
     trace = models.JSONField(_("trace"), default=dict)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
 
@@ -63,7 +70,7 @@ class Charge(models.Model):
         ordering = ["item", "starts_on", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["item", "kind", "starts_on"],
+                fields=["item", "kind", "starts_on", "addition"],
                 name="charge_once",
                 condition=Q(reversed_by=None, reverses=None),
                 violation_error_message=_("This day of the position is charged already."),
@@ -71,7 +78,7 @@ class Charge(models.Model):
             ExclusionConstraint(
                 name="charge_standing_fees_do_not_overlap",
                 expressions=[(same("item"), RangeOperators.OVERLAPS), (days(), RangeOperators.OVERLAPS)],
-                condition=Q(kind="fee", reversed_by=None, reverses=None),
+                condition=Q(kind="fee", addition=0, reversed_by=None, reverses=None),
                 violation_error_message=_("These days of the position are charged already."),
             ),
             ExclusionConstraint(
@@ -86,6 +93,10 @@ class Charge(models.Model):
                 condition=Q(reverses__isnull=False, corrects=None)
                 | Q(reverses=None, kind="fee", corrects=None)
                 | Q(reverses=None, kind="credit", corrects__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="charge_addition_is_a_fee",
+                condition=Q(addition=0) | Q(addition__gt=0, kind="fee", reverses=None),
             ),
             models.CheckConstraint(
                 name="charge_sign_follows_kind",

@@ -66,6 +66,11 @@ TRIES = [
     ("charge_figures_fit", copy_of("billing_charge", f"id = {FEE}", **LATER, net="'NaN'::numeric")),
     ("charge_figures_fit", copy_of("billing_charge", f"id = {FEE}", **LATER, net="0.001")),
     ("charge_figures_fit", copy_of("billing_charge", f"id = {FEE}", **LATER, quantity="'NaN'::numeric")),
+    ("charge_addition_is_a_fee", copy_of("billing_charge", f"id = {CREDIT}", **LATER, addition="1")),
+    (
+        "charge_once",
+        copy_of("billing_charge", f"id = {FEE}", addition="1") * 2,  # usage that came in late is charged once, too
+    ),
     (
         "billing_charge_reverses_id_key",
         copy_of("billing_charge", f"id = {FEE}", kind="'credit'", net="-100", reverses_id=FEE) * 2,
@@ -190,7 +195,7 @@ def test_a_guard_refuses_and_nothing_changes(book, attempt: Attempt):
 
 
 def test_each_guard_is_tried(book):
-    assert {guard for guard, *_ in TRIES} == guards_of("billing") - {"charge_once", "charge_given_back_once"} | {
+    assert {guard for guard, *_ in TRIES} == guards_of("billing") - {"charge_given_back_once"} | {
         "billing_charge_reverses_id_key",
         "billing_pause_amendment_id_key",
     }
