@@ -113,6 +113,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
 VIES_URL = env.text("VIES_URL", "")  # empty: VAT ids count by their check digits
 VIES_TIMEOUT = env.whole_number("VIES_TIMEOUT", 10)  # seconds for an answer
+STRIPE_URL = env.text("STRIPE_URL", "")  # empty: Stripe's own; tests have one on this machine
+STRIPE_TIMEOUT = env.whole_number("STRIPE_TIMEOUT", 20)  # seconds for an answer
+STRIPE_PAGES = env.text("STRIPE_PAGES", "https://checkout.stripe.com")  # where Stripe's pages of payment are
 WEBHOOKS_TO_ANYONE = env.flag("WEBHOOKS_TO_ANYONE", not PRODUCTION)  # also without TLS, and inside our own network
 STAFF_NEEDS_SECOND_FACTOR = env.flag("STAFF_SECOND_FACTOR", False)
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
