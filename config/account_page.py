@@ -165,8 +165,10 @@ def open_items(user: Any, tenant: Tenant, today: date) -> dict[str, Any]:
         "sums": [figures.money(amount, currency) for currency, amount in sums.items()],
         "rows": [
             {
-                "document": str(item.invoice),
-                "url": reverse("admin:invoicing_invoice_change", args=[item.invoice_id]),
+                "document": str(item),
+                "url": reverse("admin:invoicing_openitem_change", args=[item.pk])
+                if item.invoice_id is None
+                else reverse("admin:invoicing_invoice_change", args=[item.invoice_id]),
                 "due_on": figures.day(item.due_on),
                 "late": max(0, (today - item.due_on).days) if item.open_amount > 0 else 0,
                 "open": figures.money(item.open_amount, item.currency),

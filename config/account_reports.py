@@ -95,7 +95,7 @@ def statement_block(one: Statement, first: date, through: date) -> dict[str, Any
             {
                 "day": figures.day(movement.day),
                 "text": movement_text(movement),
-                "url": reverse("admin:invoicing_invoice_change", args=[movement.invoice]),
+                "url": reverse("admin:invoicing_invoice_change", args=[movement.invoice]) if movement.invoice else "",
                 "account": movement.account,
                 "amount": figures.money_cell(movement.amount, one.currency),
             }

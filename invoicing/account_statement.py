@@ -17,7 +17,7 @@ BOOKED: Final = """
     from invoicing_posting p
     join invoicing_openitem o on o.id = p.open_item_id
     join invoicing_journalentry e on e.id = p.entry_id
-    join invoicing_invoice i on i.id = o.invoice_id
+    left join invoicing_invoice i on i.id = o.invoice_id
     join tenants_tenant t on t.id = o.payer_id
    where {scope}
 """
@@ -25,13 +25,16 @@ BOOKED: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One booking: its day, the kind of entry, the document, whose account it is, and the amount from that side."""
+    """One booking: its day, the kind of entry, the document, whose account it is, and the amount from that side.
+
+    Of a payment, ``document`` is its reference, and there is no ``invoice``.
+    """
 
     day: date
     kind: str
     document: str
     document_kind: str
-    invoice: int
+    invoice: int | None
     account: str
     amount: Decimal
 
@@ -72,7 +75,7 @@ def statements(tenant: Tenant, *, with_descendants: bool, after: date | None, th
         opening.update(cursor.fetchall())
         cursor.execute(
             f"""
-            select p.currency, e.booked_on, e.kind, i.number, i.kind, i.id, t.reference, -p.amount {booked}
+            select p.currency, e.booked_on, e.kind, coalesce(i.number, o.reference), coalesce(i.kind, ''), i.id, t.reference, -p.amount {booked}
                and e.booked_on > %(after)s and e.booked_on <= %(through)s order by e.booked_on, p.id
             """,
             values | {"after": after or date.min, "through": through},

@@ -49,9 +49,9 @@ class Use:
 
 
 def balances(issuer: Issuer, payer: Tenant) -> list[Balance]:
-    """What is open between the two, credits included, oldest due first."""
+    """What is open of documents between the two, credits included, oldest due first; payments are applied elsewhere."""
     rows = (
-        OpenItem.objects.filter(invoice__issuer=issuer, payer=payer)
+        OpenItem.objects.filter(issuer=issuer, payer=payer, invoice__isnull=False)
         .annotate(left=Sum("postings__amount"))
         .exclude(left=0)
         .order_by("due_on", "pk")

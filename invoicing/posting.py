@@ -11,7 +11,16 @@ from typing import Final
 from django.db.models import Sum
 from django.utils.translation import gettext_lazy as _
 
-from invoicing.kernel.entries import RECEIVABLES, document_issued, item_taken_over
+from invoicing.kernel.entries import (
+    BANK,
+    BANK_CHARGES,
+    DEBITS_IN_TRANSIT,
+    PROVIDER_CLEARING,
+    RECEIVABLES,
+    REFUNDS_IN_TRANSIT,
+    document_issued,
+    item_taken_over,
+)
 from invoicing.kernel.totals import Share
 from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting
 from tenants.copying import copy_rows, new_keys, table_of
@@ -37,6 +46,17 @@ CHART: Final = {
     "vat_16": ("1775", "Umsatzsteuer 16 %"),
     "vat_OSS": ("1768", "Umsatzsteuer anderer EU-Länder (One-Stop-Shop)"),
     "vat_7": ("1771", "Umsatzsteuer 7 %"),
+    BANK: ("1200", "Bank"),
+    DEBITS_IN_TRANSIT: ("1360", "Geldtransit Lastschriften"),
+    PROVIDER_CLEARING: ("1361", "Geldtransit Zahlungsdienstleister"),
+    REFUNDS_IN_TRANSIT: ("1362", "Geldtransit Erstattungen"),
+    BANK_CHARGES: ("4970", "Nebenkosten des Geldverkehrs"),
+    "discount_S_19": ("8736", "Gewährte Skonti 19 % USt"),
+    "discount_S_7": ("8731", "Gewährte Skonti 7 % USt"),
+    "discount_free": ("8730", "Gewährte Skonti"),
+    "write_off_S_19": ("2406", "Forderungsverluste 19 % USt"),
+    "write_off_S_7": ("2401", "Forderungsverluste 7 % USt"),
+    "write_off_free": ("2400", "Forderungsverluste"),
 }
 
 
@@ -92,7 +112,9 @@ def post_issued(issuer: Issuer, receivables: Sequence[Receivable], *, on: date) 
     for receivable, entry, item in zip(receivables, keys[ENTRIES], keys[OPEN_ITEMS], strict=True):
         currency = receivable.currency
         entries.append((entry, issuer.pk, JournalEntry.Kind.ISSUE.value, on, receivable.invoice))
-        items.append((item, receivable.invoice, receivable.payer, receivable.due_on, currency, receivable.gross))
+        items.append(
+            (item, issuer.pk, receivable.invoice, receivable.payer, receivable.due_on, currency, receivable.gross)
+        )
         for side in document_issued(receivable.shares):
             try:
                 account = accounts[side.role]
@@ -106,7 +128,8 @@ def post_issued(issuer: Issuer, receivables: Sequence[Receivable], *, on: date) 
                 claim, credit = (other, item) if left > 0 else (item, other)
                 offsets.append(Offset(claim, credit, currency, part, receivable.invoice))
     copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on", "invoice_id"), entries)
-    copy_rows(OPEN_ITEMS, ("id", "invoice_id", "payer_id", "due_on", "currency", "amount"), items)
+    columns = ("id", "issuer_id", "invoice_id", "payer_id", "due_on", "currency", "amount")
+    copy_rows(OPEN_ITEMS, columns, items)
     copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
     offset(issuer, offsets, on=on)
 
@@ -118,9 +141,7 @@ def offset(issuer: Issuer, offsets: Sequence[Offset], *, on: date) -> None:
     """
     if not offsets:
         return
-    receivables = LedgerAccount.objects.filter(issuer=issuer, role=RECEIVABLES).values_list("id", flat=True).first()
-    if receivables is None:
-        raise _no_account(issuer, RECEIVABLES)
+    receivables = account_of(issuer, RECEIVABLES)
     keys = new_keys(**{ENTRIES: len(offsets)})[ENTRIES]
     entries, postings = [], []
     for one, entry in zip(offsets, keys, strict=True):
@@ -133,11 +154,14 @@ def offset(issuer: Issuer, offsets: Sequence[Offset], *, on: date) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """What another payer takes over: the item that is closed, the one that is opened, and how much."""
+    """What another payer takes over: the item that is closed, the one that is opened, and how much.
+
+    ``document`` is ``None`` where what is taken over is what is left of a payment.
+    """
 
     item: int
     opened: int
-    document: int
+    document: int | None
     old_payer: int
     new_payer: int
     currency: str
@@ -147,36 +171,156 @@ class Takeover:
 def take_over(payers: Mapping[int, int], *, on: date) -> list[Takeover]:
     """Let other payers take over what is open of ``payers``' items (item -> new payer), booked on ``on``.
 
-    Each item is closed by an entry of its own that opens a new one of the same document, due as before. Items of which
-    nothing is open, that were taken over already or belong to that payer anyway are left. In the caller's transaction,
-    under the locks of all payers. Raises ``NoAccount`` naming the missing role.
+    Each item is closed by an entry of its own that opens a new one of the same document or payment, due as before.
+    Items of which nothing is open, that were taken over already or belong to that payer anyway are left. In the
+    caller's transaction, under the locks of all payers. Raises ``NoAccount`` naming the missing role.
     """
     found = [
         item
         for item in OpenItem.objects.filter(pk__in=list(payers), moved_to=None)
-        .select_related("invoice__issuer")
+        .select_related("issuer")
         .annotate(left=Sum("postings__amount"))
         .order_by("pk")
         if item.left and item.payer_id != payers[item.pk]
     ]
-    issuers = {item.invoice.issuer_id for item in found}
+    issuers = {item.issuer_id for item in found}
     charts = LedgerAccount.objects.filter(role=RECEIVABLES, issuer__in=issuers)
     accounts = dict(charts.values_list("issuer_id", "id"))
     keys = new_keys(**{ENTRIES: len(found), OPEN_ITEMS: len(found)})
     entries, items, postings, taken = [], [], [], []
     for item, entry, opened in zip(found, keys[ENTRIES], keys[OPEN_ITEMS], strict=True):
-        issuer, currency = item.invoice.issuer, item.currency
+        issuer, currency = item.issuer, item.currency
         if issuer.pk not in accounts:
             raise _no_account(issuer, RECEIVABLES)
         entries.append((entry, issuer.pk, JournalEntry.Kind.TRANSFER.value, on, item.invoice_id))
-        items.append((opened, item.invoice_id, payers[item.pk], item.due_on, currency, item.left, item.pk))
+        items.append(
+            (
+                opened,
+                issuer.pk,
+                item.invoice_id,
+                item.reference,
+                payers[item.pk],
+                item.due_on,
+                currency,
+                item.left,
+                item.pk,
+            )
+        )
         for side, change in zip((opened, item.pk), item_taken_over(item.left), strict=True):
             postings.append((entry, accounts[issuer.pk], side, currency, change.amount))
         taken.append(Takeover(item.pk, opened, item.invoice_id, item.payer_id, payers[item.pk], currency, item.left))
     copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on", "invoice_id"), entries)
-    copy_rows(OPEN_ITEMS, ("id", "invoice_id", "payer_id", "due_on", "currency", "amount", "moved_from_id"), items)
+    columns = (
+        "id",
+        "issuer_id",
+        "invoice_id",
+        "reference",
+        "payer_id",
+        "due_on",
+        "currency",
+        "amount",
+        "moved_from_id",
+    )
+    copy_rows(OPEN_ITEMS, columns, items)
     copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
     return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Money that came in from a payer: its amount (above zero), and the ledger account (its key) where it lies now.
+
+    ``reference`` says what it is on the payer's account, for instance the purpose of a transfer.
+    """
+
+    payer: int
+    currency: str
+    amount: Decimal
+    account: int
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a receipt became: its entry, and the payer's credit."""
+
+    entry: int
+    item: int
+
+
+def post_receipts(issuer: Issuer, receipts: Sequence[Receipt], *, on: date) -> list[Received]:
+    """Book money received on ``on``; each receipt opens an item, a credit of its payer that nothing is applied to yet.
+
+    In the caller's transaction, under the payers' locks, in the order of ``receipts``. Raises ``NoAccount`` naming the
+    missing role.
+    """
+    receivables = account_of(issuer, RECEIVABLES)
+    keys = new_keys(**{ENTRIES: len(receipts), OPEN_ITEMS: len(receipts)})
+    entries, items, postings, received = [], [], [], []
+    for one, entry, item in zip(receipts, keys[ENTRIES], keys[OPEN_ITEMS], strict=True):
+        entries.append((entry, issuer.pk, JournalEntry.Kind.PAYMENT.value, on))
+        items.append((item, issuer.pk, one.reference[:140], one.payer, on, one.currency, -one.amount))
+        postings.append((entry, one.account, None, one.currency, one.amount))
+        postings.append((entry, receivables, item, one.currency, -one.amount))
+        received.append(Received(entry, item))
+    copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on"), entries)
+    copy_rows(OPEN_ITEMS, ("id", "issuer_id", "reference", "payer_id", "due_on", "currency", "amount"), items)
+    copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+    return received
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """So much of a credit is applied to a claim; below zero, so much of it is taken back from there."""
+
+    credit: int
+    claim: int
+    currency: str
+    amount: Decimal
+
+
+def apply(issuer: Issuer, applications: Sequence[Application], *, on: date) -> list[int]:
+    """Book money as applied to claims on ``on``; the keys of the entries, in order.
+
+    In the caller's transaction, under the locks of the payers of both sides. Raises ``NoAccount``.
+    """
+    receivables = account_of(issuer, RECEIVABLES)
+    keys: list[int] = new_keys(**{ENTRIES: len(applications)})[ENTRIES]
+    entries, postings = [], []
+    for one, entry in zip(applications, keys, strict=True):
+        kind = JournalEntry.Kind.ALLOCATION if one.amount > 0 else JournalEntry.Kind.DEALLOCATION
+        entries.append((entry, issuer.pk, kind.value, on))
+        postings.append((entry, receivables, one.credit, one.currency, one.amount))
+        postings.append((entry, receivables, one.claim, one.currency, -one.amount))
+    copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on"), entries)
+    copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+    return keys
+
+
+def post_paid_back(
+    issuer: Issuer, item: int, amount: Decimal, *, currency: str, account: int, kind: JournalEntry.Kind, on: date
+) -> int:
+    """Book that so much of a credit left again by way of ``account``: paid back, or returned. The entry's key.
+
+    In the caller's transaction, under the payer's lock. Raises ``NoAccount``.
+    """
+    entry: int
+    [entry] = new_keys(**{ENTRIES: 1})[ENTRIES]
+    copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on"), [(entry, issuer.pk, kind.value, on)])
+    postings = [
+        (entry, account_of(issuer, RECEIVABLES), item, currency, amount),
+        (entry, account, None, currency, -amount),
+    ]
+    copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+    return entry
+
+
+def account_of(issuer: Issuer, role: str) -> int:
+    """The key of the issuer's ledger account with that role. Raises ``NoAccount``."""
+    found = LedgerAccount.objects.filter(issuer=issuer, role=role).values_list("id", flat=True).first()
+    if found is None:
+        raise _no_account(issuer, role)
+    return found
 
 
 def open_of_documents(documents: Sequence[int]) -> dict[int, tuple[int, Decimal]]:

@@ -231,7 +231,7 @@ def letter_file(request: HttpRequest, key: int) -> HttpResponse:
 
 def open_items(user: Any) -> list[Any]:
     found = OpenItem.objects.visible_to(user).with_open_amount().exclude(open_amount=0)
-    return list(found.select_related("invoice__issuer", "payer").order_by("due_on", "pk")[:MANY])
+    return list(found.select_related("invoice", "issuer", "payer").order_by("due_on", "pk")[:MANY])
 
 
 def open_sums(items: Iterable[Any], today: date) -> list[dict[str, Any]]:
@@ -254,8 +254,13 @@ def accounts_paid_by(user: Any) -> Any:
 
 def bank_of(item: Any) -> dict[str, str] | None:
     """Where to transfer an open item to; nothing where it is collected, or is a credit."""
-    issuer = item.invoice.issuer
-    if item.invoice.collection != Tenant.Collection.INVOICE or item.open_amount <= 0 or not issuer.iban:
+    issuer = item.issuer
+    if (
+        item.invoice is None
+        or item.invoice.collection != Tenant.Collection.INVOICE
+        or item.open_amount <= 0
+        or not issuer.iban
+    ):
         return None
     iban = " ".join(issuer.iban[i : i + 4] for i in range(0, len(issuer.iban), 4))
     return {"name": issuer.name, "iban": iban, "bic": issuer.bic, "reference": item.invoice.number}

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from invoicing import posting
-from invoicing.models import Invoice, OpenItem
+from invoicing.models import OpenItem
 from payments.models import DunningBlock
 from tenants import responsibility
 from tenants.errors import OperatorError
@@ -170,7 +170,8 @@ def take_over(effect: Effect, items: dict[int, int], *, on: date) -> None:
     """Book it, let blocks of dunning follow the item, and note it."""
     taken = posting.take_over(items, on=on)
     names = references({key for one in taken for key in (one.old_payer, one.new_payer)})
-    numbers = dict(Invoice.objects.filter(pk__in=[one.document for one in taken]).values_list("pk", "number"))
+    opened_here = OpenItem.objects.filter(pk__in=[one.opened for one in taken]).select_related("invoice")
+    documents = {item.pk: str(item) for item in opened_here}
     opened = {one.item: one.opened for one in taken}
     payers: dict[int, list[int]] = {one.old_payer: [] for one in taken}
     for one in taken:
@@ -187,7 +188,7 @@ def take_over(effect: Effect, items: dict[int, int], *, on: date) -> None:
         if block.ends_before is None or block.ends_before > on
     )
     effect.taken_over += [
-        ItemChange(numbers[one.document] or "", names[one.old_payer], names[one.new_payer], one.currency, one.amount)
+        ItemChange(documents[one.opened], names[one.old_payer], names[one.new_payer], one.currency, one.amount)
         for one in taken
     ]
 
@@ -196,7 +197,7 @@ def note_staying(effect: Effect, items: Iterable[int]) -> None:
     """Note what stays with those who had to pay it."""
     found = OpenItem.objects.filter(pk__in=list(items)).with_open_amount().exclude(open_amount=0)
     effect.staying += [
-        ItemChange(str(item.invoice), str(item.payer.reference), "", item.currency, item.open_amount)
+        ItemChange(str(item), str(item.payer.reference), "", item.currency, item.open_amount)
         for item in found.select_related("invoice", "payer").order_by("pk")
     ]
 

@@ -94,7 +94,7 @@ class OpenItemAdmin(AccountScoped, RecordAdmin):
     @admin.action(description=_("Set credits of the payers off"), permissions=["offset"])
     def set_off(self, request: HttpRequest, queryset: QuerySet[OpenItem]) -> None:
         """The credits of each payer of the selected items go to what is due first."""
-        pairs = sorted(set(queryset.values_list("invoice__issuer_id", "payer_id")))
+        pairs = sorted(set(queryset.values_list("issuer_id", "payer_id")))
         issuers = Issuer.objects.in_bulk({issuer for issuer, _payer in pairs})
         payers = Tenant.objects.in_bulk({payer for _issuer, payer in pairs})
         for issuer, payer in pairs:
@@ -141,10 +141,12 @@ class OpenItemAdmin(AccountScoped, RecordAdmin):
 
     @display(description=_("document"))
     def document(self, item: OpenItem) -> str:
-        return str(item.invoice)
+        return str(item)
 
     @display(description=_("document"))
-    def document_link(self, item: OpenItem) -> SafeString:
+    def document_link(self, item: OpenItem) -> SafeString | str:
+        if item.invoice_id is None:
+            return item.reference
         return format_html(
             '<a class="k-link" href="{}">{}</a>',
             reverse("admin:invoicing_invoice_change", args=[item.invoice_id]),
@@ -191,9 +193,10 @@ class OpenItemAdmin(AccountScoped, RecordAdmin):
 
 
 @admin.register(RefundRequest)
-class RefundRequestAdmin(RecordAdmin):
+class RefundRequestAdmin(AccountScoped, RecordAdmin):
     """Credits that payers want paid out; they are withdrawn on the page of the open item."""
 
+    scope_accounts = ("open_item__payer",)
     list_display = ["document", "payer", "wanted_on", "left", "reason"]
     list_select_related = ["open_item__invoice", "open_item__payer"]
     search_fields = ["open_item__invoice__number__startswith"]
@@ -208,7 +211,7 @@ class RefundRequestAdmin(RecordAdmin):
     @display(description=_("document"))
     def document(self, wanted: RefundRequest) -> SafeString:
         url = reverse("admin:invoicing_openitem_change", args=[wanted.open_item_id])
-        return format_html('<a class="k-link" href="{}">{}</a>', url, wanted.open_item.invoice)
+        return format_html('<a class="k-link" href="{}">{}</a>', url, wanted.open_item)
 
     @display(description=_("payer"))
     def payer(self, wanted: RefundRequest) -> str:
@@ -268,7 +271,7 @@ class PostingInline(RecordInline):
 
     @display(description=_("open item"))
     def open_item_shown(self, posting: Posting) -> str:
-        return str(posting.open_item.invoice) if posting.open_item else ""
+        return str(posting.open_item) if posting.open_item else ""
 
 
 def side(posting: Posting, sign: int) -> SafeString:
@@ -277,8 +280,15 @@ def side(posting: Posting, sign: int) -> SafeString:
     return figures.money_cell(amount, posting.currency) if amount > 0 else figures.figure_cell("")
 
 
+def entries_of(accounts: QuerySet[Any]) -> QuerySet[Any]:
+    """The keys of entries that name an open item of ``accounts``."""
+    return Posting.objects.filter(open_item__payer__in=accounts).order_by().values("entry")
+
+
 @admin.register(JournalEntry)
-class JournalEntryAdmin(RecordAdmin):
+class JournalEntryAdmin(AccountScoped, RecordAdmin):
+    """An entry belongs to the accounts whose open items it names."""
+
     list_display = ["document", "booked_on", "kind", "issuer", "total"]
     list_filter = [("kind", ChoicesDropdownFilter), ("issuer", RelatedDropdownFilter), ("booked_on", RangeDateFilter)]
     search_fields = ["invoice__number__startswith"]
@@ -286,6 +296,9 @@ class JournalEntryAdmin(RecordAdmin):
     inlines = [PostingInline]
     fields = [("booked_on", "kind"), ("document", "issuer"), "created_at"]
     readonly_fields = ["document"]
+
+    def in_scope(self, accounts: QuerySet[Any]) -> Q:
+        return Q(pk__in=entries_of(accounts))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JournalEntry]:
         """With what names it, and its sum."""
@@ -314,13 +327,18 @@ class JournalEntryAdmin(RecordAdmin):
 
 
 @admin.register(Posting)
-class PostingAdmin(RecordAdmin):
+class PostingAdmin(AccountScoped, RecordAdmin):
+    """A posting on an open item belongs to its payer; what stands against it, to the accounts of the entry."""
+
     list_display = ["entry", "booked_on", "account", "debit", "credit", "document"]
     list_select_related = ["entry__invoice", "account"]
     list_filter = [("account", RelatedDropdownFilter)]
     search_fields = ["entry__invoice__number__startswith"]
     ordering = ["-id"]
     sortable_by = ()
+
+    def in_scope(self, accounts: QuerySet[Any]) -> Q:
+        return Q(open_item__payer__in=accounts) | Q(open_item=None, entry__in=entries_of(accounts))
 
     @display(description=_("booked on"))
     def booked_on(self, posting: Posting) -> str:

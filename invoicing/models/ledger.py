@@ -49,13 +49,30 @@ class OpenItemQuerySet(VisibleQuerySet):
 
 
 class OpenItem(models.Model):
-    """What one document leaves to be paid. What is still open is the sum of the postings that name it.
+    """What one document leaves to be paid, or what a payer has paid ahead of its documents (a credit, below zero).
 
-    An item that another payer takes over is closed by an entry, which opens a new one of the same document there.
+    What is still open is the sum of the postings that name it. An item that another payer takes over is closed by an
+    entry, which opens a new one of the same document or payment there.
     """
 
+    issuer = models.ForeignKey(
+        Issuer, models.PROTECT, related_name="open_items", db_index=False, verbose_name=_("issuer")
+    )
     invoice = models.ForeignKey(  # indexed with the item it was taken over from
-        Invoice, models.PROTECT, related_name="open_items", db_index=False, verbose_name=_("document")
+        Invoice,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="open_items",
+        db_index=False,
+        verbose_name=_("document"),
+    )
+    reference = models.CharField(
+        _("reference"),
+        max_length=140,
+        blank=True,
+        db_default="",
+        help_text=_("What it is, where it is not a document."),
     )
     moved_from = models.ForeignKey(
         "self",
@@ -71,7 +88,7 @@ class OpenItem(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     amount = amount(_("amount"))
 
-    visibility = Visibility(accounts=("payer",), issuers=("invoice__issuer",), right="sees_payments")
+    visibility = Visibility(accounts=("payer",), issuers=("issuer",), right="sees_payments")
     objects = OpenItemQuerySet.as_manager()
 
     class Meta:
@@ -81,8 +98,15 @@ class OpenItem(models.Model):
         permissions = [("offset_openitem", _("Can set credits off and note wanted refunds"))]
         constraints = [
             models.CheckConstraint(name="open_item_amount_fits", condition=fits_currency("amount")),
+            models.CheckConstraint(
+                name="open_item_of_a_document_or_a_payment",
+                condition=Q(invoice__isnull=False, reference="") | Q(~Q(reference=""), invoice=None, amount__lt=0),
+            ),
             models.UniqueConstraint(
-                fields=["invoice", "moved_from"], name="open_item_once_per_document", nulls_distinct=False
+                fields=["invoice", "moved_from"],
+                name="open_item_once_per_document",
+                condition=Q(invoice__isnull=False),
+                nulls_distinct=False,
             ),
             models.UniqueConstraint(
                 fields=["moved_from"], name="open_item_taken_over_once", condition=Q(moved_from__isnull=False)
@@ -90,7 +114,7 @@ class OpenItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.invoice)
+        return str(self.invoice) if self.invoice_id else self.reference
 
 
 class RefundRequest(models.Model):
@@ -120,6 +144,15 @@ class JournalEntry(models.Model):
         ISSUE = "issue", _("document issued")
         OFFSET = "offset", _("credit set off")
         TRANSFER = "transfer", _("open item taken over")
+        PAYMENT = "payment", _("payment received")
+        ALLOCATION = "allocation", _("payment allocated")
+        DEALLOCATION = "deallocation", _("allocation undone")
+        RETURN = "payment_return", _("payment returned")
+        REFUND = "refund", _("money paid back")
+        CASH_DISCOUNT = "cash_discount", _("cash discount taken")
+        WRITE_OFF = "write_off", _("written off")
+        CHARGES = "charges", _("charges of bank or provider")
+        PAYOUT = "payout", _("payout by the provider")
 
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="entries", verbose_name=_("issuer"))
     kind = models.CharField(_("kind"), max_length=15, choices=Kind)

@@ -1,4 +1,6 @@
+from payments.models.collection import Collection, CollectionItem, CollectionMethod, PaymentRun
 from payments.models.dispute import Dispute
+from payments.models.payment import Allocation, Payment, PaymentReturn, Refund
 from payments.models.reminder import (
     DunningBlock,
     DunningLevel,
@@ -10,6 +12,10 @@ from payments.models.reminder import (
 )
 
 __all__ = [
+    "Allocation",
+    "Collection",
+    "CollectionItem",
+    "CollectionMethod",
     "Dispute",
     "DunningBlock",
     "DunningLevel",
@@ -17,5 +23,9 @@ __all__ = [
     "DunningRun",
     "Letter",
     "LetterDelivery",
+    "Payment",
+    "PaymentReturn",
+    "PaymentRun",
+    "Refund",
     "Reminder",
 ]

@@ -73,7 +73,8 @@ RULES: Final = (
           join invoicing_ledgeraccount a on a.id = p.account_id
           left join invoicing_openitem o on o.id = p.open_item_id
          where (a.role = 'receivables') <> (o.id is not null) or o.currency <> p.currency or a.issuer_id <> e.issuer_id
-            or o.issuer_id <> e.issuer_id or e.kind = 'issue' and o.invoice_id is distinct from e.invoice_id
+            or o.issuer_id <> e.issuer_id
+            or e.kind = 'issue' and o.id is not null and o.invoice_id is distinct from e.invoice_id
         """,
     ),
     Rule(
@@ -109,7 +110,7 @@ RULES: Final = (
         "taken over",
         DOCUMENT,
         _("What another payer took over of it is not what an entry closed with the one before: %(amount)s."),
-        f"""
+        """
         select coalesce(i.number, o.reference) as document, o.amount
           from invoicing_openitem o
           join invoicing_openitem old on old.id = o.moved_from_id
