@@ -1,0 +1,116 @@
+"""What the documents of a chunk need beyond their charges: accounts, products, discounts, what is corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import connection
+from django.utils.translation import gettext_lazy as _
+
+from billing.charging import Proposal, Proposed
+from invoicing import allowances, book_vat, grouping, parties
+from invoicing.models import Invoice, Line
+from invoicing.parties import Accounts
+from tenants.copying import table_of
+from tenants.errors import OperatorError
+
+INVOICES, LINES = table_of(Invoice), table_of(Line)
+
+
+class StandsOnADraft(OperatorError):
+    """What is to be taken back was never issued: a correction could not name its document."""
+
+
+class CreditedByHand(OperatorError):
+    """What a contract gives back was given back by hand already, in whole or too large a part."""
+
+
+@dataclass(slots=True)
+class Facts(Accounts):
+    """What the documents of a chunk need beyond their charges."""
+
+    products: dict[int, tuple[str, str, str, str, str]] = field(default_factory=dict)
+    discounts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    originals: dict[int, grouping.Original] = field(default_factory=dict)  # by the charge that is given back
+    exchange_rates: dict[str, book_vat.Rate] = field(default_factory=dict)
+    document_discounts: allowances.Discounts = field(default_factory=allowances.Discounts)
+
+
+def facts_for(charges: Sequence[Proposed]) -> Facts:
+    corrected = {key: charge for charge in charges if (key := charge.due.corrects or charge.due.reverses)}
+    originals, undecided = grouping.read_originals(corrected) if corrected else ({}, [])
+    named = grouping.accounts_of(charge.position.contract for charge in charges)
+    named |= {key for original in originals.values() for key in (original.recipient, original.payer)}
+    known = parties.read_accounts(named)
+    facts = Facts(known.accounts, known.vat_checks, originals=originals)
+    facts.products = _read_products({charge.position.product for charge in charges})
+    discounts = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}
+    if discounts:
+        facts.discounts = _read_discounts(discounts)
+    for key in undecided:
+        raise StandsOnADraft(
+            _("Contract %(contract)s: what is to be taken back stands on a draft of %(day)s; issue or discard it.")
+            % {"contract": corrected[key].position.contract.reference, "day": originals[key].issued_on}
+        )
+    if corrected:
+        _refuse_credited_by_hand(charges, list(corrected))
+    contracts = {charge.position.contract.key: charge.position.contract for charge in charges}
+    payers = {grouping.payer_of(one, facts.accounts[one.tenant]) for one in contracts.values()}
+    facts.document_discounts = allowances.read(contracts, payers, corrected)
+    return facts
+
+
+def payers_of_corrected(proposal: Proposal) -> set[int]:
+    """Who pays the documents of which ``proposal`` gives something back; a query only where it does."""
+    corrected = [key for charge in proposal.charges if (key := charge.due.corrects or charge.due.reverses)]
+    if not corrected:
+        return set()
+    originals, _undecided = grouping.read_originals(corrected)
+    return {original.payer for original in originals.values()}
+
+
+def _refuse_credited_by_hand(charges: Sequence[Proposed], corrected: Sequence[int]) -> None:
+    """Raises ``CreditedByHand`` naming the credit notes that left less of a line than its contract gives back."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select l.charge_id, l.net + kontor_credited(l.id), string_agg(distinct d.number, ', ')
+              from {LINES} l join {LINES} c on c.corrects_id = l.id join {INVOICES} d on d.id = c.invoice_id
+             where l.charge_id = any(%s) and not kontor_is_cancelled(d.id)
+             group by l.id having kontor_credited_by_hand(l.id) <> 0
+            """,
+            [list(corrected)],
+        )
+        left = {charge: (net, numbers) for charge, net, numbers in cursor.fetchall()}
+    for charge in charges if left else ():
+        due = charge.due
+        net, numbers = left.get(due.corrects or due.reverses or 0, (None, ""))
+        if net is None:
+            continue
+        if due.reverses is not None or net + due.net < 0:
+            raise CreditedByHand(
+                _(
+                    "Contract %(contract)s: what is to be taken back was credited by hand, by %(numbers)s. Cancel that"
+                    " credit note first."
+                )
+                % {"contract": charge.position.contract.reference, "numbers": numbers}
+            )
+        left[due.corrects or 0] = (net + due.net, numbers)
+
+
+def _read_products(keys: set[int]) -> dict[int, tuple[str, str, str, str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select id, name_de, name_en, unit, tax_category, reference from billing_product where id = any(%s)",
+            [list(keys)],
+        )
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _read_discounts(references: set[str]) -> dict[str, tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select reference, name_de, name_en from billing_discount where reference = any(%s)", [list(references)]
+        )
+        return {row[0]: row[1:] for row in cursor.fetchall()}
