@@ -5,6 +5,7 @@ from tenants.models.file import File
 from tenants.models.imports import ImportBatch, ImportRow
 from tenants.models.intent import Intent
 from tenants.models.issuer import Issuer
+from tenants.models.mandate import Creditor, Mandate, MandateAccount
 from tenants.models.message import Message, MessageAttachment
 from tenants.models.people import Contact
 from tenants.models.sign_in import Lockout, SecondFactor, SignInLink
@@ -18,6 +19,7 @@ __all__ = [
     "Activity",
     "Approval",
     "Contact",
+    "Creditor",
     "File",
     "ImportBatch",
     "ImportRow",
@@ -25,6 +27,8 @@ __all__ = [
     "Issuer",
     "LockedTree",
     "Lockout",
+    "Mandate",
+    "MandateAccount",
     "Message",
     "MessageAttachment",
     "NotificationPreference",

@@ -21,6 +21,8 @@ class Approval(models.Model):
     class Action(models.TextChoices):
         CANCEL = "cancel", _("cancel the document")
         CREDIT = "credit", _("credit note")
+        DEBIT = "debit", _("payment run")
+        REFUND = "refund", _("refund")
 
     class Decision(models.TextChoices):
         APPROVED = "approved", _("approved")

@@ -17,6 +17,7 @@ class ImportBatch(models.Model):
         CATALOG = "catalog", _("catalog")
         TENANTS = "tenants", _("accounts")
         CONTRACTS = "contracts", _("contracts")
+        MANDATES = "mandates", _("mandates")
 
     class State(models.TextChoices):
         READ = "read", _("looked at")

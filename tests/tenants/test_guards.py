@@ -20,11 +20,14 @@ from tenants.models import (
     Access,
     Approval,
     Contact,
+    Creditor,
     File,
     ImportBatch,
     ImportRow,
     Issuer,
     Lockout,
+    Mandate,
+    MandateAccount,
     Message,
     NotificationPreference,
     SecondFactor,
@@ -60,6 +63,7 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         ask_for_approval()
         RefundRequest.objects.create(open_item=OpenItem.objects.earliest("pk"), wanted_on="2026-03-01", reason="Umzug")
         tell_by_webhook()
+        permit_debits(tenant)
         Letterhead.objects.create(issuer=Issuer.objects.get())
         LetterText.objects.create(issuer=Issuer.objects.get())
         message = Message.objects.earliest("pk")
@@ -68,6 +72,21 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         change_prices(contract)
         ChangeRequest.objects.create(subscription=contract, kind="cancellation")
         yield name
+
+
+def permit_debits(tenant: Tenant) -> None:
+    issuer = Issuer.objects.get()
+    Creditor.objects.create(issuer=issuer, identifier="DE98ZZZ09999999999")
+    mandate = Mandate.objects.create(issuer=issuer, payer=tenant, reference="M-1", signed_on="2026-01-02")
+    MandateAccount.objects.create(
+        mandate=mandate,
+        number=1,
+        holder="A",
+        iban="x",
+        iban_hash="y",
+        iban_tail="1234",
+        entered_by=User.objects.first(),
+    )
 
 
 def tell_by_webhook() -> None:
@@ -174,6 +193,26 @@ TRIES = [
     ("tenant_is_not_its_own_parent", f"update tenants_tenant set parent_id = id where {ALONE}"),
     ("tenant_left_once", "update tenants_tenant set lft = 1 where reference = 'BRANCH'"),
     ("tenant_right_once", "update tenants_tenant set rght = 4 where reference = 'BRANCH'"),
+    ("creditor_identifier_has_its_form", "update tenants_creditor set identifier = 'de98ZZZ09999999999'"),
+    ("creditor_bounds", "update tenants_creditor set prenotification_days = 0"),
+    ("creditor_bounds", "update tenants_creditor set refund_limit = 'NaN'"),
+    ("mandate_reference_once", copy_of("tenants_mandate", "true")),
+    ("mandate_reference_has_its_form", copy_of("tenants_mandate", "true", reference="'M 1'")),
+    ("mandate_revoked_with_reason", "update tenants_mandate set revoked_on = '2026-01-01', revocation = 'x'"),
+    ("mandate_revoked_with_reason", "update tenants_mandate set revoked_on = '2026-03-01'"),
+    ("tenants_mandate_append_only", "update tenants_mandate set reference = 'M-2'", FROZEN),
+    ("tenants_mandate_append_only", "delete from tenants_mandate", FROZEN),
+    ("tenants_mandate_no_truncate", "truncate tenants_mandate cascade", NO_RIGHT),
+    ("mandate_account_once", copy_of("tenants_mandateaccount", "true")),
+    (
+        "mandate_account_decided_by_another",
+        "update tenants_mandateaccount set decision = 'approved', decided_at = now(), decided_by_id = entered_by_id",
+    ),
+    ("mandate_account_decided_by_another", "update tenants_mandateaccount set decision = 'approved'"),
+    ("mandate_account_tail", copy_of("tenants_mandateaccount", "true", number="2", iban_tail="'50-1'")),
+    ("tenants_mandateaccount_append_only", "update tenants_mandateaccount set iban = 'y'", FROZEN),
+    ("tenants_mandateaccount_append_only", "delete from tenants_mandateaccount", FROZEN),
+    ("tenants_mandateaccount_no_truncate", "truncate tenants_mandateaccount", NO_RIGHT),
     ("import_row_once", copy_of("tenants_importrow", "true")),
     ("access_once", copy_of("tenants_access", "true")),
     ("access_grants_something", "update tenants_access set sees_invoices = false"),
@@ -226,6 +265,8 @@ RECORDED = {
     "invoicing_taxrule": ("name", "x"),
     "tenants_access": ("pays", True),
     "tenants_contact": ("phone", "7"),
+    "tenants_creditor": ("days_ahead", 7),
+    "tenants_mandate": ("paper_id", 1),
     "tenants_issuer": ("phone", "7"),
     "tenants_notificationpreference": ("is_wanted", False),
     "tenants_secondfactor": ("confirmed_at", "2026-02-01T12:00:00+00:00"),
