@@ -5,14 +5,27 @@ from billing.models.charge import Charge
 from billing.models.discount import Discount, Grant
 from billing.models.request import ChangeRequest
 from billing.models.subscription import Item, Subscription
+from billing.models.usage import (
+    Application,
+    Meter,
+    UsageBatch,
+    UsageConflict,
+    UsageEvent,
+    UsageKey,
+    UsageSource,
+    UsageToken,
+    UsageTotal,
+)
 
 __all__ = [
     "Amendment",
+    "Application",
     "ChangeRequest",
     "Charge",
     "Discount",
     "Grant",
     "Item",
+    "Meter",
     "Pause",
     "Price",
     "PriceCampaign",
@@ -22,4 +35,11 @@ __all__ = [
     "Product",
     "Subscription",
     "Tier",
+    "UsageBatch",
+    "UsageConflict",
+    "UsageEvent",
+    "UsageKey",
+    "UsageSource",
+    "UsageToken",
+    "UsageTotal",
 ]

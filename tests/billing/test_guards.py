@@ -15,9 +15,12 @@ from billing.models import (
     Item,
     Price,
     Subscription,
+    UsageEvent,
+    UsageTotal,
 )
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, fingerprint, guards_of
 from tests.small_book import change_prices, committed_small_book
+from tests.usage_rows import store_little_usage
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,7 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         alone = Subscription.objects.get(reference="V-ALONE")
         ChangeRequest.objects.create(subscription=alone, kind="cancellation")
         change_prices(alone)
+        store_little_usage(alone.issuer, alone.tenant)
         yield name
 
 
@@ -35,6 +39,14 @@ def charge_of(document: str) -> str:
 
 FEE = charge_of("i.number = 'RE-2026-00001'")
 CREDIT = charge_of("i.number = 'RK-2026-00001'")
+COUNTED = "id = (select id from billing_usagekey where key = 'e-counted')"
+UNASSIGNED = " where meter_reference = 'nothing'"
+EVENT = (
+    "insert into billing_usageevent select k.id, e.occurred_at, tenant_reference, application_reference,"
+    " meter_reference, user_name, %s, properties, reverses_key, tenant_id, meter_id, day, %s, label, null"
+    " from billing_usageevent e, billing_usagekey k where k.key = 'e-free' and e.value is not null"
+)
+ANY_TENANT = "select min(id) from tenants_tenant"
 LATER = {"starts_on": "'2030-01-01'::date", "ends_before": "'2030-02-01'::date"}
 
 
@@ -95,6 +107,45 @@ TRIES = [
         copy_of("billing_item", "true", starts_on="'2030-01-01'::date", anchor_on="'2030-01-01'::date", anchor_day="0"),
     ),
     ("grant_ends_after_it_starts", changed("billing_grant", starts_on="'2030-01-02'", ends_before="'2030-01-01'")),
+    # usage
+    ("meter_reference_once", copy_of("billing_meter", "reference = 'minutes'")),
+    ("meter_unique_of_a_property", changed("billing_meter", property="''") + " where reference = 'logins'"),
+    ("meter_count_without_property", changed("billing_meter", property="'x'") + " where reference = 'calls'"),
+    ("billing_meter_frozen", changed("billing_meter", aggregation="'max'") + " where reference = 'minutes'", FROZEN),
+    ("billing_meter_frozen", changed("billing_meter", property="'s'") + " where reference = 'minutes'", FROZEN),
+    ("billing_meter_frozen", changed("billing_meter", reference="'s'") + " where reference = 'minutes'", FROZEN),
+    ("billing_application_frozen", changed("billing_application", reference="'other'"), FROZEN),
+    ("usage_key_once", copy_of("billing_usagekey", "key = 'e-counted'")),
+    ("billing_usagekey_reverses_id_key", copy_of("billing_usagekey", "key = 'e-back'", key="'e-again'")),
+    ("usage_event_assigned_whole", changed("billing_usageevent", tenant_id=f"({ANY_TENANT})") + UNASSIGNED),
+    ("usage_event_assigned_whole", changed("billing_usageevent", value="1") + UNASSIGNED),
+    ("usage_event_figures_are_numbers", EVENT % ("'NaN'", "value")),
+    ("usage_event_figures_are_numbers", EVENT % ("1", "'NaN'")),
+    (
+        "usage_event_reversal_counts_nothing",
+        changed("billing_usageevent", reversed_by_id="id") + " where reverses_key <> ''",
+    ),
+    ("billing_usageevent_assigned_once", changed("billing_usageevent", label="'x'") + f" where {COUNTED}", FROZEN),
+    ("usage_total_once", copy_of("billing_usagetotal", "true")),
+    ("usage_total_figures_are_numbers", changed("billing_usagetotal", count="-1")),
+    ("usage_total_figures_are_numbers", changed("billing_usagetotal", total="'NaN'")),
+    ("usage_total_figures_are_numbers", changed("billing_usagetotal", maximum="'NaN'")),
+    ("usage_total_last_is_whole", changed("billing_usagetotal", last_at="now()")),
+    ("usage_conflict_once", copy_of("billing_usageconflict", "true")),
+    *(
+        attempt
+        for table, column in (
+            ("usagekey", "key = 'x'"),
+            ("usageevent", "quantity = 2"),
+            ("usagebatch", "channel = 'file'"),
+            ("usageconflict", "digest = '1'"),
+        )
+        for attempt in (
+            (f"billing_{table}_append_only", f"update billing_{table} set {column}", FROZEN),
+            (f"billing_{table}_append_only", f"delete from billing_{table}", FROZEN),
+            (f"billing_{table}_no_truncate", f"truncate billing_{table} cascade", NO_RIGHT),
+        )
+    ),
     # requests of customers
     ("change_request_decided_or_open", changed("billing_changerequest", state="'accepted'")),
     ("change_request_one_cancellation_waits", copy_of("billing_changerequest", "true")),
@@ -198,6 +249,7 @@ def test_each_guard_is_tried(book):
     assert {guard for guard, *_ in TRIES} == guards_of("billing") - {"charge_given_back_once"} | {
         "billing_charge_reverses_id_key",
         "billing_pause_amendment_id_key",
+        "billing_usagekey_reverses_id_key",
     }
 
 
@@ -255,7 +307,7 @@ def test_the_orm_takes_nothing_away_that_charges_rest_on(book, way):
 
 def test_every_check_says_in_a_sentence_what_it_wants():
     """Forms show it; Django's own only names the constraint."""
-    for model in set(apps.get_app_config("billing").get_models()) - {Charge}:  # no form ever holds one
+    for model in set(apps.get_app_config("billing").get_models()) - {Charge, UsageEvent, UsageTotal}:  # never in a form
         for check in model._meta.constraints:
             if isinstance(check, CheckConstraint):
                 assert check.violation_error_message != check.default_violation_error_message, check.name
