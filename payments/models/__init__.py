@@ -1,6 +1,16 @@
 from payments.models.collection import Collection, CollectionItem, CollectionMethod, PaymentRun
 from payments.models.dispute import Dispute
 from payments.models.payment import Allocation, Payment, PaymentReturn, Refund
+from payments.models.provider import (
+    EventHandling,
+    PaymentMethod,
+    ProviderAccount,
+    ProviderCustomer,
+    ProviderEvent,
+    ProviderFinding,
+    ProviderOrder,
+    ProviderPayout,
+)
 from payments.models.reminder import (
     DunningBlock,
     DunningLevel,
@@ -21,11 +31,19 @@ __all__ = [
     "DunningLevel",
     "DunningPolicy",
     "DunningRun",
+    "EventHandling",
     "Letter",
     "LetterDelivery",
     "Payment",
+    "PaymentMethod",
     "PaymentReturn",
     "PaymentRun",
+    "ProviderAccount",
+    "ProviderCustomer",
+    "ProviderEvent",
+    "ProviderFinding",
+    "ProviderOrder",
+    "ProviderPayout",
     "Refund",
     "Reminder",
 ]
