@@ -19,6 +19,20 @@ needs_judges = pytest.mark.skipif(
 )
 
 
+SEPA = JUDGES.parent / "sepa" / "sepa_check.py"
+needs_sepa_judge = pytest.mark.skipif(
+    not SEPA.exists(), reason=f"NOT JUDGED: {SEPA} is not here, so nobody but ourselves has looked at the SEPA files"
+)
+
+
+def sepa_findings(file: Path, today: str) -> list[str]:
+    """What the independent judge of SEPA files finds: schema, sums, check digits, characters, days of TARGET."""
+    done = subprocess.run([sys.executable, SEPA, file, "--today", today], capture_output=True, text=True, check=False)
+    verdict, *findings = done.stdout.splitlines()
+    assert verdict.startswith(("PASS", "FAIL")), done.stdout + done.stderr
+    return findings
+
+
 def fatal_findings(*files: Path) -> dict[str, list[str]]:
     """By name of file, the rules that the independent judge says it breaks; a file it cannot judge fails the test."""
     done = subprocess.run(
