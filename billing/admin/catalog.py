@@ -24,6 +24,7 @@ from billing.admin.resources import CatalogSheet
 from billing.models import Charge, Discount, Grant, Price, PriceClass, Product, Tier
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RowsInline
+from tenants.admin.scope import AccountScoped
 from tenants.admin.sheets import SheetScreen
 
 
@@ -322,9 +323,10 @@ class AccountGrantForm(MasterForm):
 
 
 @admin.register(Grant)
-class AccountGrantAdmin(MasterAdmin):
+class AccountGrantAdmin(AccountScoped, MasterAdmin):
     """Discounts of documents that accounts have; those of contracts are amendments."""
 
+    scope_accounts = ("tenant",)
     form = AccountGrantForm
     list_display = ["tenant", "discount", "starts_on", "ends_before", "periods", "reason"]
     list_select_related = ["tenant", "discount"]

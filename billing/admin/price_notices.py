@@ -21,12 +21,14 @@ from tenants import files
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
 from tenants.admin.outgoing import intent_badge
+from tenants.admin.scope import AccountScoped
 
 
 @admin.register(PriceNotice)
-class PriceNoticeAdmin(RecordAdmin):
+class PriceNoticeAdmin(AccountScoped, RecordAdmin):
     """The letters of campaigns, as they were sent."""
 
+    scope_accounts = ("tenant",)
     list_display = ["written_on", "campaign", "tenant", "language", "mails", "pdf"]
     list_select_related = ["campaign", "tenant"]
     list_filter = [("campaign", RelatedDropdownFilter)]

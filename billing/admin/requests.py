@@ -24,6 +24,7 @@ from billing.admin.amendments import RIGHT
 from billing.models import ChangeRequest
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
+from tenants.admin.scope import AccountScoped
 
 LONGEST: Final = 2000  # of an answer
 STATE_COLOURS = {
@@ -34,7 +35,8 @@ STATE_COLOURS = {
 
 
 @admin.register(ChangeRequest)
-class ChangeRequestAdmin(RecordAdmin):
+class ChangeRequestAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("subscription__tenant",)
     list_display = ["asked_at", "subscription", "account", "kind", "wanted_on", "progress", "wish"]
     list_select_related = ["subscription__tenant"]
     list_filter = [("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter)]

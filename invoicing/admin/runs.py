@@ -33,6 +33,7 @@ from invoicing.models import BillRun, Invoice, Outcome
 from tenants import transactions
 from tenants.admin import figures
 from tenants.admin.base import AskingForm, RecordAdmin, is_key
+from tenants.admin.scope import AccountScoped
 from tenants.models import Issuer
 
 PER_PAGE = 50
@@ -421,9 +422,10 @@ def undecided(run: BillRun) -> Any:
 
 
 @admin.register(Outcome)
-class OutcomeAdmin(RecordAdmin):
+class OutcomeAdmin(AccountScoped, RecordAdmin):
     """Every payer of every run, to search through."""
 
+    scope_accounts = ("payer",)
     list_display = ["run", "payer", "result", "documents", "lines", "reason"]
     list_select_related = ["run__issuer", "payer"]
     list_filter = [("state", ChoicesDropdownFilter)]

@@ -27,6 +27,7 @@ from payments import disputes
 from payments.models import Dispute
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
+from tenants.admin.scope import AccountScoped
 
 COLOURS = {Dispute.State.OPEN: "warning", Dispute.State.UPHELD: "success", Dispute.State.REJECTED: ""}
 
@@ -58,7 +59,8 @@ class ContestForm(forms.Form):
 
 
 @admin.register(Dispute)
-class DisputeAdmin(RecordAdmin):
+class DisputeAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("line__invoice__payer",)
     list_display = ["document", "position", "net_shown", "raised_on", "progress", "reason"]
     list_select_related = ["line__invoice"]
     list_filter = [("state", ChoicesDropdownFilter)]

@@ -91,7 +91,8 @@ class DunningPolicyAdmin(MasterAdmin):
 
 
 @admin.register(DunningBlock)
-class DunningBlockAdmin(MasterAdmin):
+class DunningBlockAdmin(AccountScoped, MasterAdmin):
+    scope_accounts = ("tenant", "open_item__payer")
     list_display = ["blocked", "reason", "starts_on", "ends_before"]
     list_select_related = ["tenant", "open_item__invoice"]
     search_accounts = ("tenant",)

@@ -21,6 +21,7 @@ from tenants import responsibility, vat_id
 from tenants.admin import figures
 from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin, RecordInline, RowsInline
 from tenants.admin.resources import TenantSheet
+from tenants.admin.scope import AccountScoped
 from tenants.admin.sheets import SheetScreen
 from tenants.models import Contact, Issuer, NotificationPreference, Tenant, VatCheck
 
@@ -90,9 +91,10 @@ class VatCheckInline(RecordInline):
 
 
 @admin.register(Tenant)
-class TenantAdmin(SheetScreen, MasterAdmin):
+class TenantAdmin(AccountScoped, SheetScreen, MasterAdmin):
     """Master data of accounts; they are moved, merged, split and closed on pages of their own."""
 
+    scope_accounts = ("pk",)
     sheet = TenantSheet
     form = TenantForm
     list_display = ["in_the_tree", "kind", "city", "country", "state", "currency", "collection", "vat_id"]
@@ -262,7 +264,8 @@ def setting_text(tenant: Tenant, name: str, value: Any, currency: str = "") -> s
 
 
 @admin.register(VatCheck)
-class VatCheckAdmin(RecordAdmin):
+class VatCheckAdmin(AccountScoped, RecordAdmin):
+    scope_accounts = ("tenant",)
     list_display = ["checked_at", "vat_id", "tenant", "method", "is_valid", "answer"]
     list_select_related = ["tenant"]
     search_fields = ["vat_id__startswith"]
@@ -270,7 +273,8 @@ class VatCheckAdmin(RecordAdmin):
 
 
 @admin.register(Contact)
-class ContactAdmin(MasterAdmin):
+class ContactAdmin(AccountScoped, MasterAdmin):
+    scope_accounts = ("tenant",)
     list_display = ["name", "tenant", "email", "phone", "is_billing", "is_dunning"]
     list_select_related = ["tenant"]
     search_fields = ["name__icontains", "email__startswith"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib.admin import ListFilter
@@ -52,7 +54,7 @@ class ScopeFilter(ListFilter):
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
         self.scope = scope_of(request)
-        self.lookups = model_admin.scope_accounts
+        self.in_scope = model_admin.in_scope
         for name in self.expected_parameters():
             if name in params:
                 self.used_parameters[name] = params.pop(name)[-1]
@@ -71,10 +73,7 @@ class ScopeFilter(ListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.scope.reference:
             return queryset
-        condition = Q()
-        for lookup in self.lookups:
-            condition |= Q(**{f"{lookup}__in": self.scope.tenants.order_by().values("pk")})
-        return queryset.filter(condition)
+        return queryset.filter(self.in_scope(self.scope.tenants.order_by().values("pk")))
 
 
 class AccountScoped:
@@ -82,6 +81,10 @@ class AccountScoped:
 
     scope_accounts: tuple[str, ...] = ()  # foreign keys to accounts; each suffices
     list_before_template = "tenants/admin/scope.html"
+
+    def in_scope(self, accounts: QuerySet[Any]) -> Q:
+        """The condition on rows that belong to ``accounts`` (their keys)."""
+        return reduce(or_, [Q(**{f"{lookup}__in": accounts}) for lookup in self.scope_accounts], Q())
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         return [ScopeFilter, *super().get_list_filter(request)]  # type: ignore[misc]

@@ -19,13 +19,15 @@ from tenants import intents, vat_inquiries
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
 from tenants.admin.outgoing import intent_badge
+from tenants.admin.scope import AccountScoped
 from tenants.models import Issuer, VatInquiry
 
 
 @admin.register(VatInquiry)
-class VatInquiryAdmin(RecordAdmin):
+class VatInquiryAdmin(AccountScoped, RecordAdmin):
     """Each question to VIES; what it is asked again is a question of its own."""
 
+    scope_accounts = ("tenant",)
     list_display = ["wanted_at", "tenant", "vat_id", "progress", "said", "attempts", "due", "trouble"]
     list_select_related = ["tenant", "answer"]
     list_filter = [("state", MultipleChoicesDropdownFilter), ("issuer", RelatedDropdownFilter)]

@@ -7,14 +7,20 @@ from decimal import Decimal
 from io import BytesIO
 
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 from pypdf import PdfReader
 
+from billing.models import PriceCampaign
+from invoicing import posting
 from invoicing.account_statement import balances, statements
-from invoicing.models import Invoice, JournalEntry, LedgerAccount, OpenItem, Posting
+from invoicing.models import BillRun, Invoice, JournalEntry, LedgerAccount, OpenItem, Posting
 from invoicing.revenue import By, revenue
+from tenants.admin.scope import AccountScoped
 from tenants.models import Issuer, Tenant
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
@@ -179,6 +185,11 @@ def test_the_statement_as_page_and_file(admin_client, issuer):
         ("admin:tenants_message_changelist", 0, 0),
         ("admin:billing_amendment_changelist", 0, 0),
         ("admin:payments_letter_changelist", 0, 0),
+        ("admin:invoicing_outcome_changelist", 2, 4),
+        ("admin:invoicing_journalentry_changelist", 2, 4),
+        ("admin:invoicing_posting_changelist", 6, 12),
+        ("admin:tenants_tenant_changelist", 1, 2),
+        ("admin:tenants_contact_changelist", 0, 0),
     ],
 )
 def test_d_15_one_switch_on_all_lists(admin_client, issuer, page, alone, below):
@@ -191,3 +202,57 @@ def test_d_15_one_switch_on_all_lists(admin_client, issuer, page, alone, below):
     assert count(account="EAST", below="1") == below
     assert count(account="GROUP", below="1") == count()
     assert count(account="NONE") == 0
+
+
+def test_d_15_every_list_of_records_that_belong_to_accounts_has_the_switch():
+    """But for those that tell of several accounts in a row: runs and campaigns."""
+    for model, screen in admin.site._registry.items():
+        if model._meta.app_label in ("tenants", "billing", "invoicing", "payments"):
+            belongs = screen.search_accounts or model.visibility.accounts
+            assert not belongs or isinstance(screen, AccountScoped) or model in (BillRun, PriceCampaign), model
+
+
+def test_d_15_postings_of_an_account_and_of_those_below_add_up(admin_client, issuer):
+    """Receivables taken over belong to either payer, and what stands against a claim to whom it is claimed from."""
+    group, east, shop = (Tenant.objects.get(reference=name) for name in ("GROUP", "EAST", "SHOP"))
+    receive(east, "38.00", date(2026, 3, 5))
+    taken = OpenItem.objects.filter(payer=shop).earliest("pk")
+    posting.take_over({taken.pk: east.pk}, on=date(2026, 3, 6))
+
+    def sums(**query: str) -> tuple[Decimal, int]:
+        answer = admin_client.get(reverse("admin:invoicing_posting_changelist"), query)
+        rows = answer.context["cl"].queryset
+        left = rows.filter(open_item__isnull=False).aggregate(left=Sum("amount"))["left"]
+        return left, rows.values("pk").distinct().count() - rows.count()
+
+    whole = sums(account="GROUP", below="1")
+    assert whole == sums() == (Decimal("2342"), 0)
+    nodes = [sums(account=node.reference)[0] for node in Tenant.objects.under(group)]
+    assert (nodes, sum(nodes)) == ([Decimal("238"), Decimal("795"), Decimal("357"), Decimal("952")], whole[0])
+    assert sums(account="EAST", below="1") == (Decimal("1152"), 0)
+    entries = reverse("admin:invoicing_journalentry_changelist")
+    kinds = [entry.kind for entry in admin_client.get(entries, {"account": "SHOP"}).context["cl"].queryset]
+    assert kinds == ["transfer", "issue", "issue"]
+
+
+def test_d_15_the_switch_asks_the_same_number_of_questions_however_large_the_tree_is(admin_client, issuer):
+    pages = [
+        reverse(f"admin:{name}_changelist")
+        for name in ("invoicing_posting", "invoicing_journalentry", "invoicing_outcome", "payments_dunningblock")
+    ]
+    query = {"account": "GROUP", "below": "1"}
+
+    def questions() -> list[int]:
+        counts = []
+        for page in pages:
+            with CaptureQueriesContext(connection) as asked:
+                assert admin_client.get(page, query).status_code == 200
+            counts.append(len(asked))
+        return counts
+
+    questions()  # what is asked once is asked now
+    before = questions()
+    shop = Tenant.objects.get(reference="SHOP")
+    for number in range(20):
+        make_tenant(reference=f"BELOW-{number}", parent=shop)
+    assert questions() == before
