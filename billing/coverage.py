@@ -13,6 +13,7 @@ from datetime import date
 from typing import Final
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from billing import charging
 from billing.kernel.charges import Booked, Kind
@@ -55,24 +56,20 @@ class Covered:
     detail: str = ""
 
 
-def read(*, through: date, contract: int | None = None) -> Iterator[list[Covered]]:
-    """All positions' days up to ``through``, that day included, chunk by chunk; of one contract or of all.
+def read(*, through: date, among: QuerySet[Subscription] | None = None) -> Iterator[list[Covered]]:
+    """All positions' days up to ``through``, that day included, chunk by chunk; of the contracts ``among`` or of all.
 
     A gap is told as such; whether a run was there at all is known above (``invoicing.coverage``).
     """
     last = 0
-    while keys := _contracts_after(last, contract):
+    while keys := _contracts_after(last, among):
         last = keys[-1]
         yield _read(keys, through)
 
 
-def _contracts_after(last: int, contract: int | None) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select id from {CONTRACTS} where id > %s and id = coalesce(%s, id) order by id limit %s",
-            [last, contract, CHUNK],
-        )
-        return [row[0] for row in cursor.fetchall()]
+def _contracts_after(last: int, among: QuerySet[Subscription] | None) -> list[int]:
+    found = Subscription.objects.all() if among is None else among
+    return list(found.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK])
 
 
 def _read(contracts: Sequence[int], through: date) -> list[Covered]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from billing.charging import Contract, Position, positions_of
@@ -35,6 +36,7 @@ from billing.kernel.term import term_on
 from billing.models import Subscription
 from tenants.copying import table_of
 from tenants.models import Tenant
+from tenants.models.visibility import keys_of
 
 CHUNK: Final = 500
 CONTRACTS, ACCOUNTS = table_of(Subscription), table_of(Tenant)
@@ -95,9 +97,15 @@ class Report:
     refused: dict[int, str] = field(default_factory=dict)
 
 
-def mrr(on: date, *, under: Tenant | None = None, with_descendants: bool = True) -> dict[str, Fraction]:
+def mrr(
+    on: date,
+    *,
+    under: Tenant | None = None,
+    with_descendants: bool = True,
+    among: QuerySet[Subscription] | None = None,
+) -> dict[str, Fraction]:
     """Monthly recurring revenue on a day by currency; of ``under``, too of those below, or of all."""
-    flows = report(on, on, under=under, with_descendants=with_descendants).flows
+    flows = report(on, on, under=under, with_descendants=with_descendants, among=among).flows
     return {currency: flow.closing for currency, flow in flows.items() if flow.closing}
 
 
@@ -107,19 +115,21 @@ def report(
     *,
     under: Tenant | None = None,
     with_descendants: bool = True,
+    among: QuerySet[Subscription] | None = None,
     days: Sequence[date] = (),
 ) -> Report:
     """How monthly recurring revenue moved from the end of ``after`` to the end of ``through``, customer by customer.
 
     A customer is an account, and each currency counts by itself. A contract that went on at another account of the same
     tree counts as that one's from the beginning, so that handing it over within an organisation moves nothing. ``days``
-    are those of the flows' ``course``. Raises ``ValueError`` if ``through`` comes before ``after``.
+    are those of the flows' ``course``. ``among``: the contracts that count at all; one that goes on beyond them ends
+    there. Raises ``ValueError`` if ``through`` comes before ``after``.
     """
     if through < after:
         raise ValueError(f"{through} comes before {after}")
     found = Report()
-    handed_over = _handed_over(under, with_descendants)
-    for positions, refused in _customers(under, with_descendants, handed_over):
+    handed_over = _handed_over(under, with_descendants, among)
+    for positions, refused in _customers(under, with_descendants, among, handed_over):
         found.refused |= refused
         by_customer: dict[tuple[int, str], list[Position]] = defaultdict(list)
         for position in positions:
@@ -204,11 +214,12 @@ def contract_value(subscription: Subscription, on: date) -> ContractValue | None
     return ContractValue(total, contract.currency, min(ends))
 
 
-def _handed_over(under: Tenant | None, with_descendants: bool) -> dict[int, int]:
+def _handed_over(under: Tenant | None, with_descendants: bool, among: QuerySet[Subscription] | None) -> dict[int, int]:
     """Contracts that go on at another account of the same tree, and of the report: whose they are in the end."""
     if under is not None and not with_descendants:
         return {}
     inside = "" if under is None else "where (t.tree_id, o.tree_id) = (%s, %s) and t.lft >= %s and t.rght <= %s"
+    both, seen = _seen("s.id in ({seen}) and n.id in ({seen})", among)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -217,9 +228,9 @@ def _handed_over(under: Tenant | None, with_descendants: bool) -> dict[int, int]
               join {CONTRACTS} s on s.id = a.subscription_id
               join {CONTRACTS} n on n.issuer_id = s.issuer_id and n.reference = a.data ->> 'to' and a.kind = 'transfer'
               join {ACCOUNTS} o on o.id = s.tenant_id
-              join {ACCOUNTS} t on t.id = n.tenant_id and t.tree_id = o.tree_id {inside}
+              join {ACCOUNTS} t on t.id = n.tenant_id and t.tree_id = o.tree_id and {both} {inside}
             """,
-            [] if under is None else [under.tree_id, under.tree_id, under.lft, under.rght],
+            [*seen, *([] if under is None else [under.tree_id, under.tree_id, under.lft, under.rght])],
         )
         following = {contract: (successor, tenant) for contract, successor, tenant in cursor.fetchall()}
     found = {}
@@ -230,8 +241,19 @@ def _handed_over(under: Tenant | None, with_descendants: bool) -> dict[int, int]
     return found
 
 
+def _seen(condition: str, among: QuerySet[Subscription] | None) -> tuple[str, list[Any]]:
+    """``condition`` with ``{seen}`` in it, and its parameters; nothing to ask where all contracts count."""
+    if among is None:
+        return "true", []
+    query, parameters = keys_of(among)
+    return condition.format(seen=query), [*parameters] * condition.count("{seen}")
+
+
 def _customers(
-    under: Tenant | None, with_descendants: bool, handed_over: dict[int, int]
+    under: Tenant | None,
+    with_descendants: bool,
+    among: QuerySet[Subscription] | None,
+    handed_over: dict[int, int],
 ) -> Iterator[tuple[list[Position], dict[int, str]]]:
     """The positions of some hundred accounts at a time, all of one account together."""
     condition, arguments = "", []
@@ -240,6 +262,8 @@ def _customers(
     elif under is not None:
         condition = "and t.tree_id = %s and t.lft >= %s and t.rght <= %s"
         arguments = [under.tree_id, under.lft, under.rght]
+    of_account, seen = _seen("own.id in ({seen})", among)
+    of_chunk, _same = _seen("s.id in ({seen})", among)
     last = 0
     while True:
         with connection.cursor() as cursor:
@@ -248,11 +272,13 @@ def _customers(
                 select s.tenant_id, s.id from {CONTRACTS} s
                  where s.tenant_id in (
                     select t.id from {ACCOUNTS} t
-                     where t.id > %s and exists (select from {CONTRACTS} own where own.tenant_id = t.id) {condition}
+                     where t.id > %s
+                       and exists (select from {CONTRACTS} own where own.tenant_id = t.id and {of_account}) {condition}
                      order by t.id limit %s)
+                   and {of_chunk}
                  order by s.tenant_id, s.id
                 """,
-                [last, *arguments, CHUNK],
+                [last, *seen, *arguments, CHUNK, *seen],
             )
             rows = cursor.fetchall()
         if not rows:

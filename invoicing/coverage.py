@@ -12,11 +12,13 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from billing import coverage
 from billing.coverage import Covered, Position
 from billing.kernel.coverage import ANSWERS, Answer, Reason
+from billing.models import Subscription
 from invoicing.models import BillRun, Outcome
 from tenants.copying import table_of
 
@@ -78,18 +80,18 @@ class Report:
         return sum(days for reason, days in self.days.items() if ANSWERS[reason] is answer)
 
 
-def report(*, through: date, contract: int | None = None) -> Report:
-    """All item-days up to ``through`` summed up."""
+def report(*, through: date, among: QuerySet[Subscription] | None = None) -> Report:
+    """All item-days up to ``through`` summed up, of the contracts ``among`` or of all."""
     found = Report()
-    for one in read(through=through, contract=contract):
+    for one in read(through=through, among=among):
         found.add(one)
     return found
 
 
-def read(*, through: date, contract: int | None = None) -> Iterator[Covered]:
+def read(*, through: date, among: QuerySet[Subscription] | None = None) -> Iterator[Covered]:
     """All positions' days up to ``through``, that day included, each stretch with its answer and the reason."""
     runs = _runs()
-    for chunk in coverage.read(through=through, contract=contract):
+    for chunk in coverage.read(through=through, among=among):
         gaps = [one.position for one in chunk if one.stretch.reason is Reason.GAP]
         outcomes, changed = (_outcomes(gaps, runs), _changed_since(gaps, runs)) if gaps else ({}, set())
         for one in chunk:

@@ -8,11 +8,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import TextChoices
+from django.db.models import QuerySet, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from billing.kernel.money import places_of, rounded
+from billing.models import Subscription
 from tenants.models import Tenant
+from tenants.models.visibility import keys_of
 
 
 class By(TextChoices):
@@ -68,12 +70,14 @@ def revenue(
     ends_before: date,
     under: Tenant | None = None,
     with_descendants: bool = True,
+    among: QuerySet[Subscription] | None = None,
     language: str = "en",
 ) -> list[Revenue]:
     """Net of what was issued from ``first`` to the day before ``ends_before``, the largest first (months in order).
 
     ``under``: what this account and, ``with_descendants``, those below it use, whoever was invoiced; where they stand
-    now. Corrections count on the day of their own document. One query.
+    now. ``among``: the contracts whose lines count at all. Corrections count on the day of their own document. One
+    query.
     """
     key, name = KEYS[by]
     scope = ""
@@ -84,6 +88,11 @@ def revenue(
     elif under is not None:
         scope = "and t.id = %(tenant)s"
         values |= {"tenant": under.pk}
+    if among is not None:
+        keys, parameters = keys_of(among)
+        seen = {f"seen_{n}": parameter for n, parameter in enumerate(parameters)}
+        scope += f" and s.id in ({keys % tuple(f'%({name})s' for name in seen)})"
+        values |= seen
     order = "1, 3" if by is By.MONTH else "4 desc, 1, 3"
     with connection.cursor() as cursor:
         cursor.execute(

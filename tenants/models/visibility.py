@@ -89,6 +89,20 @@ def visibility(model: type[models.Model], user: Any) -> Q:
     return _of_staff(model, rule, user) if is_bounded(user) else EVERYTHING
 
 
+def keys_of(rows: models.QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
+    """A query for the keys of ``rows``, and its parameters: for questions that are put in SQL."""
+    query, parameters = rows.order_by().values("pk").query.sql_with_params()
+    return query, tuple(parameters)
+
+
+def whole_issuers(user: Any) -> Q:
+    """The condition on issuers all of whose records a member of staff sees: each, or those that bounds name.
+
+    A report that an issuer answers for (VAT, number ranges) is told of these alone: a part of it would mislead.
+    """
+    return Q(pk__in=RawSQL(ISSUERS_IN_SCOPE, [user.pk])) if is_bounded(user) else EVERYTHING
+
+
 def is_bounded(user: Any) -> bool:
     """Whether a member of staff sees a part only. Asked once for each user that a request loads."""
     if user.is_superuser:

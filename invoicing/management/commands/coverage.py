@@ -27,9 +27,9 @@ class Command(BaseCommand):
 
     def handle(self, *, through: date, contract: str | None, issuer: str | None = None, **options: Any) -> None:
         with translation.override(language_of_environment()):
-            key = contract_key(contract, issuer) if contract else None
+            among = Subscription.objects.filter(pk=contract_key(contract, issuer)) if contract else None
             report = coverage.Report()
-            for one in coverage.read(through=through, contract=key):
+            for one in coverage.read(through=through, among=among):
                 report.add(one)
                 if contract or one.stretch.answer is Answer.IN_ERROR:
                     self.stdout.write(told(one))
