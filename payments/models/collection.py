@@ -33,7 +33,7 @@ class PaymentRun(models.Model):
         PROPOSED = "proposed", _("proposed")
         RELEASED = "released", _("released")
         SENT = "sent", _("sent")
-        SETTLED = "settled", _("settled")
+        SETTLED = "settled", _("carried out")
         DISCARDED = "discarded", _("discarded")
 
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="payment_runs", verbose_name=_("issuer"))
@@ -111,7 +111,7 @@ class Collection(Intent):
     external_id = models.CharField(_("id at the provider"), max_length=100, blank=True)
     failure_code = models.CharField(_("reason code"), max_length=60, blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
-    settled_on = models.DateField(_("settled on"), null=True, blank=True)
+    settled_on = models.DateField(_("carried out on"), null=True, blank=True)
     payment = models.OneToOneField(
         Payment, models.PROTECT, null=True, blank=True, related_name="collection", verbose_name=_("payment")
     )
@@ -121,8 +121,8 @@ class Collection(Intent):
     objects = IntentQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("collection")
-        verbose_name_plural = _("collections")
+        verbose_name = _("collection attempt")
+        verbose_name_plural = _("collection attempts")
         ordering = ["-id"]
         indexes = [in_tray("collection_in_tray")]
         constraints = [
@@ -143,7 +143,9 @@ class Collection(Intent):
 class CollectionItem(models.Model):
     """An open item that a collection is to settle, and how much of it; a credit that it nets has a negative amount."""
 
-    collection = models.ForeignKey(Collection, models.PROTECT, related_name="items", verbose_name=_("collection"))
+    collection = models.ForeignKey(
+        Collection, models.PROTECT, related_name="items", verbose_name=_("collection attempt")
+    )
     open_item = models.ForeignKey(
         OpenItem, models.PROTECT, related_name="collection_items", verbose_name=_("open item")
     )

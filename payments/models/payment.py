@@ -35,7 +35,7 @@ class Payment(models.Model):
     received_on = models.DateField(_("received on"), help_text=_("The value date."))
     currency = models.CharField(_("currency"), max_length=3)
     amount = amount(_("amount"))
-    reference = models.CharField(_("reference"), max_length=140, help_text=_("As the payer wrote it."))
+    reference = models.CharField(_("purpose"), max_length=140, help_text=_("As the payer wrote it."))
     open_item = models.OneToOneField(
         OpenItem, models.PROTECT, related_name="payment", verbose_name=_("credit of the payer")
     )
@@ -126,7 +126,7 @@ class PaymentReturn(models.Model):
     origin = models.CharField(_("origin"), max_length=100)
     returned_on = models.DateField(_("returned on"))
     currency = models.CharField(_("currency"), max_length=3)
-    charges = amount(_("charges"), help_text=_("What the bank took for it on top."))
+    charges = amount(_("bank charges"), help_text=_("What the bank took for it on top."))
     amount = amount(_("amount"))
     reason_code = models.CharField(_("reason code"), max_length=35, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
@@ -164,7 +164,7 @@ class Refund(Intent):
 
     issuer = models.ForeignKey(Issuer, models.PROTECT, related_name="refunds", verbose_name=_("issuer"))
     payer = models.ForeignKey(Tenant, models.PROTECT, related_name="refunds", verbose_name=_("payer"))
-    open_item = models.ForeignKey(OpenItem, models.PROTECT, related_name="refunds", verbose_name=_("credit"))
+    open_item = models.ForeignKey(OpenItem, models.PROTECT, related_name="refunds", verbose_name=_("credit balance"))
     method = models.CharField(_("method"), max_length=15, choices=Method)
     key = models.CharField(_("key"), max_length=35, unique=True)
     currency = models.CharField(_("currency"), max_length=3)
@@ -174,7 +174,7 @@ class Refund(Intent):
         JournalEntry, models.PROTECT, null=True, blank=True, related_name="refund", verbose_name=_("journal entry")
     )
     external_id = models.CharField(_("id at the provider"), max_length=100, blank=True)
-    settled_on = models.DateField(_("settled on"), null=True, blank=True)
+    settled_on = models.DateField(_("carried out on"), null=True, blank=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.PROTECT,

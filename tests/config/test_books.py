@@ -441,8 +441,8 @@ CASES = {
     ),
     "an open item is taken over without an entry": (
         lambda: (
-            "insert into invoicing_openitem (invoice_id, moved_from_id, payer_id, due_on, currency, amount)"
-            f" select invoice_id, id, {GIVEN}, due_on, currency, amount from invoicing_openitem"
+            "insert into invoicing_openitem (issuer_id, invoice_id, moved_from_id, payer_id, due_on, currency, amount)"
+            f" select issuer_id, invoice_id, id, {GIVEN}, due_on, currency, amount from invoicing_openitem"
             f" where invoice_id = {FIRST}"
         ),
         lambda: {("taken over", "document RE-2026-00001")},

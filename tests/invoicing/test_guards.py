@@ -199,6 +199,7 @@ TRIES = [
     ("journal_entry_once", copy_of("invoicing_journalentry", OF_ISSUED)),
     ("open_item_amount_fits", copy_of("invoicing_openitem", OF_ISSUED, invoice_id=DRAFT, amount="'NaN'::numeric")),
     ("posting_amount_fits", copy_of("invoicing_posting", f"entry_id = {ENTRY}", amount="0.001")),
+    ("open_item_of_a_document_or_a_payment", copy_of("invoicing_openitem", OF_ISSUED, invoice_id="null::bigint")),
     ("open_item_once_per_document", copy_of("invoicing_openitem", OF_ISSUED)),
     (
         "open_item_taken_over_once",
