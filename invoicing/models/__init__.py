@@ -1,9 +1,11 @@
 from invoicing.models.allowance import Allowance
 from invoicing.models.bill_run import BillRun, Outcome
 from invoicing.models.calendar_feed import CalendarFeed
-from invoicing.models.invoice import Delivery, DocumentFile, Invoice, Line, Section, SectionCopy, VatShare
+from invoicing.models.document_file import Delivery, DocumentFile, SectionCopy
+from invoicing.models.invoice import Invoice
 from invoicing.models.ledger import JournalEntry, LedgerAccount, OpenItem, Posting, RefundRequest
 from invoicing.models.letterhead import Letterhead, LetterText
+from invoicing.models.line import Line, Section, VatShare
 from invoicing.models.number_range import NumberRange
 from invoicing.models.statement import CollectiveStatement, StatementDelivery, StatementEntry
 from invoicing.models.tax import BookVat, ExchangeRate, TaxRate, TaxRule
