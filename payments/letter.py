@@ -15,7 +15,7 @@ from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import bank_lines, heading_context, letter_context, listed, sheet
+from invoicing.pdf.letter import bank_lines, heading_context, letter_context, listed, sheet
 from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 

@@ -16,7 +16,7 @@ from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import Collection, PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import bank_lines, heading_context, letter_context, sheet
+from invoicing.pdf.letter import bank_lines, heading_context, letter_context, sheet
 from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 

@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 
 from invoicing.einvoice.facts import DocumentFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import allowance_label, heading_context, letter_context, lines_table, sheet
+from invoicing.pdf.amounts import allowance_label
+from invoicing.pdf.letter import heading_context, letter_context, sheet
+from invoicing.pdf.lines import lines_table
 from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 

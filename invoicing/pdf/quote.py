@@ -15,7 +15,7 @@ from reportlab.platypus import Flowable
 
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import heading_context, letter_context, sheet
+from invoicing.pdf.letter import heading_context, letter_context, sheet
 from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 

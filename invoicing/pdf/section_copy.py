@@ -11,7 +11,9 @@ from django.utils.translation import gettext as _
 
 from invoicing.einvoice.facts import DocumentFacts, PartyFacts, SectionFacts
 from invoicing.pdf import paper
-from invoicing.pdf.document import heading_context, letter_context, lines_table, sheet, title_of
+from invoicing.pdf.document import title_of
+from invoicing.pdf.letter import heading_context, letter_context, sheet
+from invoicing.pdf.lines import lines_table
 from invoicing.pdf.style import PLAIN, Style
 from invoicing.pdf.wording import Wording
 

@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from invoicing import drafting
 from invoicing.einvoice.facts import Collection, Kind, VatShareFacts
 from invoicing.pdf import UnprintableText, cover_note, paper, render, title_of, unprintable
-from invoicing.pdf.document import term
+from invoicing.pdf.contracts import term
 from invoicing.pdf.wording import Wording
 from tests import facts
 

@@ -15,7 +15,7 @@ from invoicing.correction import Wanted
 from invoicing.einvoice.reading import facts_of
 from invoicing.kernel.german_rules import cited
 from invoicing.models import BookVat, ExchangeRate, Invoice, Outcome, Posting, TaxRate, TaxRule, VatShare
-from invoicing.pdf import document
+from invoicing.pdf import amounts
 from invoicing.pdf.wording import Wording
 from tenants import vat_inquiries
 from tenants.models import Issuer, Tenant, VatCheck, VatInquiry
@@ -318,7 +318,7 @@ def test_inv_16_vat_is_stated_in_the_issuers_currency_too(issuer):
     assert_sound()
     (facts,) = facts_of([kept.invoice_id])
     with translation.override("de"):
-        assert list(document.in_books(facts, Wording("de", "USD", 2))) == [
+        assert list(amounts.in_books(facts, Wording("de", "USD", 2))) == [
             "Umsatzsteuer in EUR: 17,56 (1,0823 USD für 1 EUR, EZB, 30.01.2026)."
         ]
 
