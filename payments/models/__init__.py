@@ -1,4 +1,5 @@
 from payments.models.collection import Collection, CollectionItem, CollectionMethod, PaymentRun
+from payments.models.debit import CollectionBlock, Debit, LeftOut, Transfer
 from payments.models.dispute import Dispute
 from payments.models.payment import Allocation, Payment, PaymentReturn, Refund
 from payments.models.provider import (
@@ -24,14 +25,17 @@ from payments.models.reminder import (
 __all__ = [
     "Allocation",
     "Collection",
+    "CollectionBlock",
     "CollectionItem",
     "CollectionMethod",
+    "Debit",
     "Dispute",
     "DunningBlock",
     "DunningLevel",
     "DunningPolicy",
     "DunningRun",
     "EventHandling",
+    "LeftOut",
     "Letter",
     "LetterDelivery",
     "Payment",
@@ -46,4 +50,5 @@ __all__ = [
     "ProviderPayout",
     "Refund",
     "Reminder",
+    "Transfer",
 ]
