@@ -21,6 +21,7 @@ OPERATOR = """
     tenants.add_notificationpreference tenants.change_notificationpreference tenants.delete_notificationpreference
     invoicing.start_billrun invoicing.discard_invoice invoicing.cancel_invoice invoicing.credit_invoice
     invoicing.offset_openitem payments.add_dispute
+    payments.book_bankline payments.set_aside_bankline payments.add_payment
     payments.start_dunningrun payments.add_dunningblock payments.change_dunningblock payments.delete_dunningblock
 """
 APPROVER = """
@@ -34,6 +35,7 @@ APPROVER = """
     invoicing.add_lettertext invoicing.change_lettertext invoicing.delete_lettertext
     invoicing.cancel_invoice invoicing.credit_invoice invoicing.offset_openitem tenants.decide_approval
     payments.add_dispute payments.resolve_dispute
+    payments.add_bankaccount payments.change_bankaccount payments.write_off_bankline
     payments.add_dunningpolicy payments.change_dunningpolicy
     payments.add_dunninglevel payments.change_dunninglevel payments.delete_dunninglevel
     tenants.change_issuer tenants.add_webhookendpoint tenants.change_webhookendpoint

@@ -1,3 +1,11 @@
+from payments.models.bank import (
+    BankAccount,
+    BankLine,
+    BankStatement,
+    LineBooking,
+    LineSetAside,
+    MatchProposal,
+)
 from payments.models.collection import Collection, CollectionItem, CollectionMethod, PaymentRun
 from payments.models.debit import CollectionBlock, Debit, LeftOut, Transfer
 from payments.models.dispute import Dispute
@@ -24,6 +32,9 @@ from payments.models.reminder import (
 
 __all__ = [
     "Allocation",
+    "BankAccount",
+    "BankLine",
+    "BankStatement",
     "Collection",
     "CollectionBlock",
     "CollectionItem",
@@ -38,6 +49,9 @@ __all__ = [
     "LeftOut",
     "Letter",
     "LetterDelivery",
+    "LineBooking",
+    "LineSetAside",
+    "MatchProposal",
     "Payment",
     "PaymentMethod",
     "PaymentReturn",
