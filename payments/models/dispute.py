@@ -44,7 +44,7 @@ class Dispute(models.Model):
             models.CheckConstraint(
                 name="dispute_open_or_resolved",
                 condition=Q(state="open", resolved_on=None)
-                | Q(state__in=["upheld", "rejected"], resolved_on__gte=F("raised_on")),
+                | Q(state__in=["upheld", "rejected"], resolved_on__isnull=False, resolved_on__gte=F("raised_on")),
                 violation_error_message=_("A dispute cannot be resolved before it was raised."),
             ),
         ]
