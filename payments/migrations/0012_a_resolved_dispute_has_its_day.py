@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0010_debits_and_transfers_go_to_the_bank")]
+    dependencies = [("payments", "0011_bank_statements_are_read")]
 
     operations = [
         migrations.RemoveConstraint(model_name="dispute", name="dispute_open_or_resolved"),
