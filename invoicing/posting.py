@@ -315,6 +315,18 @@ def post_paid_back(
     return entry
 
 
+def move(
+    issuer: Issuer, amount: Decimal, *, currency: str, debit: int, credit: int, kind: JournalEntry.Kind, on: date
+) -> int:
+    """Book an amount from one ledger account (key) to another, neither of them receivables. The entry's key."""
+    entry: int
+    [entry] = new_keys(**{ENTRIES: 1})[ENTRIES]
+    copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on"), [(entry, issuer.pk, kind.value, on)])
+    postings = [(entry, debit, None, currency, amount), (entry, credit, None, currency, -amount)]
+    copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+    return entry
+
+
 def account_of(issuer: Issuer, role: str) -> int:
     """The key of the issuer's ledger account with that role. Raises ``NoAccount``."""
     found = LedgerAccount.objects.filter(issuer=issuer, role=role).values_list("id", flat=True).first()
