@@ -121,7 +121,7 @@ TRIES = [
     ("collection_amount_fits", "update payments_collection set amount = 'NaN'::numeric"),
     ("collection_once_at_the_provider", copy_of("payments_collection", "true", key="'other'")),
     ("payments_collection_key_key", copy_of("payments_collection", "true", external_id="'y'")),
-    ("collection_item_amount_fits", "update payments_collectionitem set amount = 0"),
+    ("collection_item_amount_fits", copy_of("payments_collectionitem", "true", is_unsettled="false", amount="0")),
     ("collection_item_once", copy_of("payments_collectionitem", "true", is_unsettled="false")),
     (
         "collection_item_one_attempt_at_a_time",
