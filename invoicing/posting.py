@@ -18,6 +18,7 @@ from invoicing.kernel.entries import (
     PROVIDER_CLEARING,
     RECEIVABLES,
     REFUNDS_IN_TRANSIT,
+    Side,
     document_issued,
     item_taken_over,
 )
@@ -323,6 +324,24 @@ def move(
     [entry] = new_keys(**{ENTRIES: 1})[ENTRIES]
     copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on"), [(entry, issuer.pk, kind.value, on)])
     postings = [(entry, debit, None, currency, amount), (entry, credit, None, currency, -amount)]
+    copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
+    return entry
+
+
+def post_reduced(
+    issuer: Issuer, item: int, sides: Sequence[Side], *, currency: str, kind: JournalEntry.Kind, on: date
+) -> int:
+    """Book that a claim is waived in part, as ``claim_reduced`` says. The entry's key.
+
+    In the caller's transaction, under the payer's lock. Raises ``NoAccount``.
+    """
+    entry: int
+    [entry] = new_keys(**{ENTRIES: 1})[ENTRIES]
+    postings = [
+        (entry, account_of(issuer, side.role), item if side.role == RECEIVABLES else None, currency, side.amount)
+        for side in sides
+    ]
+    copy_rows(ENTRIES, ("id", "issuer_id", "kind", "booked_on"), [(entry, issuer.pk, kind.value, on)])
     copy_rows(POSTINGS, ("entry_id", "account_id", "open_item_id", "currency", "amount"), postings)
     return entry
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
+from billing.kernel.money import rounded, split
 from invoicing.kernel.totals import Share
 from invoicing.kernel.vat import Case
 
@@ -54,3 +56,24 @@ def document_issued(shares: Sequence[Share]) -> list[Side]:
 def item_taken_over(left: Decimal) -> tuple[Side, Side]:
     """Another payer takes over what is open: the receivable of the new item, and the old one without it."""
     return Side(RECEIVABLES, left), Side(RECEIVABLES, -left)
+
+
+def claim_reduced(amount: Decimal, shares: Sequence[Share], kind: str, places: int) -> list[Side]:
+    """A claim is waived in part (``kind``: ``discount`` or ``write_off``): its share of each rate's net and VAT.
+
+    The VAT goes down with the consideration (§ 17 UStG). ``amount`` is above zero; receivables come first.
+    """
+    sides = [Side(RECEIVABLES, -amount)]
+    for share, gross in zip(shares, split(amount, [one.base + one.vat for one in shares], places), strict=True):
+        vat = (
+            rounded(Fraction(gross) * Fraction(share.vat) / Fraction(share.base + share.vat), places)
+            if gross
+            else gross
+        )
+        taxed = share.case is Case.STANDARD and not share.ledger_role
+        role = f"{kind}_S_{share.rate.normalize():f}" if taxed else f"{kind}_free"
+        if gross - vat:
+            sides.append(Side(role, gross - vat))
+        if vat:
+            sides.append(Side(vat_role(share.rate, share.ledger_role), vat))
+    return sides
