@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from django.utils.formats import date_format, get_format
 from django.utils.translation import gettext
 
 from tenants import tabular
-from tenants.cells import Column, Day, Number, Value, Whole
+from tenants.cells import Column, Day, Instant, Number, Value, Whole
 from tenants.copying import copy_rows, table_of
 from tenants.models import ImportBatch, ImportRow
 from tenants.tabular import RowError
@@ -223,6 +223,8 @@ def from_text(column: Column, text: str | None) -> Value:
         return Decimal(text)
     if isinstance(column, Day):
         return date.fromisoformat(text)
+    if isinstance(column, Instant):
+        return datetime.fromisoformat(text)
     return int(text) if isinstance(column, Whole) else text
 
 
@@ -234,6 +236,8 @@ def displayed(column: Column, text: str | None) -> str:
         value = from_text(column, text)
     except (ValueError, ArithmeticError):
         return text  # such as the bound of an open tier
+    if isinstance(value, datetime):
+        return text  # with its offset: nothing else is exact
     if isinstance(value, date):
         return str(date_format(value, "SHORT_DATE_FORMAT"))
     if isinstance(value, Decimal):
