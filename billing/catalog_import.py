@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils.translation import gettext
 
-from billing.models import Item, Price, PriceClass, Product, Tier
+from billing.models import Application, Item, Meter, Price, PriceClass, Product, Tier
 from billing.models.catalog import Interval, Timing
 from tenants import import_rows
 from tenants.cells import Choice, Day, Number, Text, Whole
@@ -46,8 +46,13 @@ COLUMNS = (
     Number(name="minimum", digits=15, places=4),
     Number(name="maximum", digits=15, places=4),
     Day(name="valid_from"),
+    Text(name="application", max_length=60),
+    Text(name="meter", max_length=60),
+    Choice(name="aggregation", choices=tuple(Meter.Aggregation.values)),
+    Text(name="property", max_length=60),
 )
-OF_THE_PRODUCT = ("name_de", "name_en", "unit", "tax_category", "interval", "timing")
+OF_THE_METER = ("application", "meter", "aggregation", "property")
+OF_THE_PRODUCT = ("name_de", "name_en", "unit", "tax_category", "interval", "timing", *OF_THE_METER)
 OF_THE_PRICE = (
     "model",
     "package_size",
@@ -110,7 +115,8 @@ class Stored:
 def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:
     """All rows of the file at once: a price stretches over several, and is taken with all of them or not at all."""
     references = {row.reference for row in rows}
-    products = {product.reference: product for product in Product.objects.filter(reference__in=references)}
+    products = read_products(references)
+    metered = Metered.of(rows, references)
     stored = read_prices(references)
     groups = grouped(rows)
     spoilt = spoilt_by(batch, groups)
@@ -120,6 +126,7 @@ def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:
         errors = group_errors(group)
         for row in group:
             errors[row.number] += disagreement(row, leaders.setdefault(row.reference, row), OF_THE_PRODUCT)
+            errors[row.number] += metered.errors(row, products.get(row.reference))
         if (found := stored.get(cell)) and found.is_used:
             reason = gettext("contracts use this price, so it stays; state the first day of a new one (valid_from)")
             for row, difference in zip(group, price_difference(group, found), strict=True):
@@ -141,6 +148,83 @@ def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:
             spoken_for.add(row.reference)
             verdicts[row.number] = Verdict((CHANGED if difference else UNCHANGED) if found else NEW, difference)
     return verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What meters are and are charged by already: by (application, meter), aggregation and property."""
+
+    stored: Mapping[tuple[str, str], tuple[str, str]]
+    named: Mapping[tuple[str, str], Staged]  # the first row that names it speaks for it
+    charged: frozenset[str]  # products in contracts
+
+    @classmethod
+    def of(cls, rows: Sequence[Staged], references: Iterable[str]) -> "Metered":
+        named: dict[tuple[str, str], Staged] = {}
+        for row in rows:
+            if row.values.get("meter"):
+                named.setdefault(meter_of(row), row)
+        if not named:
+            meters, charged = Meter.objects.none(), Item.objects.filter(product__meter__isnull=False)
+        else:
+            meters = Meter.objects.filter(application__reference__in={application for application, _meter in named})
+            charged = Item.objects.all()
+        stored = meters.values_list("application__reference", "reference", "aggregation", "property")
+        used = charged.filter(product__reference__in=references).order_by().values_list("product__reference", flat=True)
+        return cls({(a, m): (way, name) for a, m, way, name in stored}, named, frozenset(used.distinct()))
+
+    def errors(self, row: Staged, product: Product | None) -> list[RowError]:
+        values: Mapping[str, Any] = row.values
+        if not any(values.get(name) for name in OF_THE_METER):
+            return []
+        found = []
+
+        def refuse(name: str, reason: str, /, **facts: Any) -> None:
+            found.append(RowError(row.number, name, reason % facts))
+
+        for name in ("application", "meter", "aggregation"):
+            if not values.get(name):
+                refuse(name, gettext("must not be empty for a product that is charged by use"))
+        way, name = values.get("aggregation"), values.get("property") or ""
+        if way == Meter.Aggregation.UNIQUE and not name:
+            refuse("property", gettext("must not be empty: different values are those of a property"))
+        if way == Meter.Aggregation.COUNT and name:
+            refuse("property", gettext("must be empty: the number of events depends on no property"))
+        if values.get("interval") == Interval.ONCE:
+            refuse("interval", gettext("what is charged by use is charged by periods"))
+        if values.get("model") in (MODELS.FLAT, MODELS.COMMITMENT):
+            refuse("model", gettext("the price model %(model)s does not depend on use"), model=values["model"])
+        if found:
+            return found
+        known = self.stored.get(meter_of(row))
+        leader = self.named[meter_of(row)]
+        if known and known != (way, name):
+            refuse(
+                "aggregation",
+                gettext("the meter %(meter)s counts otherwise: %(known)s"),
+                meter="/".join(meter_of(row)),
+                known=" ".join(filter(None, known)),
+            )
+        elif (leader.values.get("aggregation"), leader.values.get("property") or "") != (way, name):
+            refuse("aggregation", gettext("differs from row %(row)d, which speaks of the same"), row=leader.number)
+        if product and product.reference in self.charged and meter_stored(product) != (*meter_of(row), way, name):
+            refuse("meter", gettext("contracts are charged by this product, so its meter stays; make another product"))
+        return found
+
+
+def meter_of(row: Staged) -> tuple[str, str]:
+    return str(row.values.get("application") or ""), str(row.values.get("meter") or "")
+
+
+def meter_stored(product: Product) -> tuple[str, str, str, str]:
+    """Application, meter, aggregation and property of a product; empty where it is not charged by use."""
+    meter = product.meter
+    return (meter.application.reference, meter.reference, meter.aggregation, meter.property) if meter else ("",) * 4
+
+
+def read_products(references: Iterable[str]) -> dict[str, Product]:
+    found = Product.objects.filter(reference__in=references).select_related("meter__application")
+    return {product.reference: product for product in found}
 
 
 def spoilt_by(batch: ImportBatch, groups: Mapping[Cell, Sequence[Staged]]) -> dict[Cell, int]:
@@ -216,7 +300,9 @@ def disagreement(row: Staged, leader: Staged, names: Iterable[str]) -> list[RowE
 
 
 def product_difference(product: Product, row: Staged) -> dict[str, list[str]]:
-    return import_rows.difference({name: getattr(product, name) for name in OF_THE_PRODUCT}, stated_of_product(row))
+    meter = dict(zip(OF_THE_METER, meter_stored(product), strict=True))
+    kept = {name: meter[name] if name in meter else getattr(product, name) for name in OF_THE_PRODUCT}
+    return import_rows.difference(kept, stated_of_product(row))
 
 
 def stated_of_product(row: Staged) -> dict[str, Any]:
@@ -269,10 +355,16 @@ def cells_of_price(price: Price) -> dict[str, Any]:
 
 def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
     references = {row.reference for row, _verdict in rows}
-    products = {product.reference: product for product in Product.objects.filter(reference__in=references)}
+    products = read_products(references)
+    meters: dict[tuple[str, str], Meter] = {}
     for row, _verdict in rows:
         product = products.get(row.reference) or Product(reference=row.reference)
         stated = stated_of_product(row)
+        if stated.keys() & set(OF_THE_METER):
+            stated = {name: value for name, value in stated.items() if name not in OF_THE_METER}
+            if meter_of(row) not in meters:
+                meters[meter_of(row)] = taken_meter(row)
+            stated["meter"] = meters[meter_of(row)]
         if not product.pk or any(getattr(product, name) != value for name, value in stated.items()):
             for name, value in stated.items():
                 setattr(product, name, value)
@@ -309,6 +401,18 @@ def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
             )
             for row in group
         )
+
+
+def taken_meter(row: Staged) -> Meter:
+    """The meter that a row names; a new one, and its application, where there is none."""
+    values: Mapping[str, Any] = row.values
+    application, _made = Application.objects.get_or_create(reference=values["application"])
+    meter, _made = Meter.objects.get_or_create(
+        application=application,
+        reference=values["meter"],
+        defaults={"aggregation": values["aggregation"], "property": values.get("property") or ""},
+    )
+    return meter
 
 
 def fit_between(price: Price, cell: Cell) -> None:

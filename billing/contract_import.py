@@ -10,9 +10,9 @@ from typing import Any
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from billing import contracts
+from billing import contracts, strategies
 from billing.models import Amendment, Charge, Discount, Grant, Item, Price, PriceClass, Product, Subscription
-from billing.models.catalog import Interval
+from billing.models.catalog import Interval, Timing
 from tenants import import_rows, responsibility
 from tenants.cells import Choice, Day, Number, Text, Whole
 from tenants.copying import new_keys, table_of
@@ -25,7 +25,7 @@ COLUMNS = (
     Text(name="contract", required=True, max_length=60),
     Text(name="tenant", required=True, max_length=60),
     Text(name="product", required=True, max_length=60),
-    Number(name="quantity", required=True, digits=15, places=4, above=Decimal(0)),
+    Number(name="quantity", digits=15, places=4, above=Decimal(0)),
     Day(name="starts_on", required=True),
     Day(name="last_day"),
     Whole(name="billing_day", minimum=1, maximum=31),
@@ -94,7 +94,34 @@ def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:
     products = {product.reference: product for product in Product.objects.filter(reference__in=column(rows, "product"))}
     contracts = read_contracts(batch, (row.reference for row in rows))
     prices = read_prices(products.values())
-    return {row.number: judge_row(batch, row, accounts, products, contracts, prices) for row in rows}
+    verdicts = {row.number: judge_row(batch, row, accounts, products, contracts, prices) for row in rows}
+    return verdicts | charged_twice(rows, verdicts, accounts, products)
+
+
+def charged_twice(
+    rows: Sequence[Staged],
+    verdicts: Mapping[int, Verdict],
+    accounts: Mapping[str, Account],
+    products: Mapping[str, Product],
+) -> dict[int, Verdict]:
+    """The rows whose usage another contract charges; asked only where the chunk has any that is charged by use."""
+    wanted: dict[strategies.Strategy, int] = {}
+    for row in rows:
+        product = products.get(str(row.values["product"]))
+        if product is None or product.meter_id is None or verdicts[row.number].state not in (NEW, CHANGED):
+            continue
+        starts_on, last_day = row.values["starts_on"], row.values.get("last_day")
+        assert isinstance(starts_on, date)
+        end = last_day + ONE_DAY if isinstance(last_day, date) else None
+        account = accounts[str(row.values["tenant"])].key
+        wanted[strategies.Strategy(account, product.meter_id, row.reference, starts_on, end)] = row.number
+    reason = gettext("the usage is charged by the contract %(contract)s on these days already")
+    return {
+        wanted[one]: Verdict(
+            import_rows.ERROR, errors=[RowError(wanted[one], "product", reason % {"contract": contract})]
+        )
+        for one, contract in strategies.others(list(wanted)).items()
+    }
 
 
 def judge_row(
@@ -120,6 +147,8 @@ def judge_row(
         refuse("product", gettext("there is no product “%(reference)s”"), reference=values["product"])
     starts_on, last_day = values["starts_on"], values.get("last_day")
     assert isinstance(starts_on, date)
+    if product:
+        errors += quantity_errors(row, product)
     if isinstance(last_day, date) and last_day < starts_on:
         refuse("last_day", gettext("lies before the first day"))
     if values.get("discount_periods") and not (values.get("discount_percent") or values.get("discount_amount")):
@@ -193,6 +222,19 @@ def judge_row(
                     new=import_rows.displayed(BY_NAME[name], difference[name][1]),
                 )
     return Verdict(CHANGED, difference, errors)
+
+
+def quantity_errors(row: Staged, product: Product) -> list[RowError]:
+    """A quantity is stated, unless a meter counts it."""
+    quantity = row.values.get("quantity")
+    if product.meter_id is None:
+        return [] if quantity else [RowError(row.number, "quantity", gettext("must not be empty"))]
+    if quantity:
+        reason = gettext("must be empty: the product %(product)s is charged by use")
+        return [RowError(row.number, "quantity", reason % {"product": product.reference})]
+    if row.values.get("interval") == Interval.ONCE:
+        return [RowError(row.number, "interval", gettext("what is charged by use is charged by periods"))]
+    return []
 
 
 def price_errors(
@@ -327,9 +369,10 @@ def set_position(
     item: Item, subscription: Subscription, cells: Mapping[str, Any], product: Product, price: Price | None
 ) -> None:
     assert price is not None
-    item.product, item.price, item.quantity = product, price, cells["quantity"]
+    by_use = product.meter_id is not None
+    item.product, item.price, item.quantity = product, price, Decimal(1) if by_use else cells["quantity"]
     item.interval = cells.get("interval") or product.interval
-    item.timing, item.proration = product.timing, product.proration
+    item.timing, item.proration = Timing.ARREARS if by_use else product.timing, product.proration
     item.starts_on, item.ends_before = subscription.starts_on, subscription.ends_before
 
 
@@ -465,10 +508,15 @@ def read_contracts(batch: ImportBatch, references: Iterable[str]) -> dict[str, C
             subscription,
             first,
             latest,
-            as_cells(subscription, first, discounts[pk]) | agreed.get(pk, {}),
+            without_quantity(as_cells(subscription, first, discounts[pk]) | agreed.get(pk, {}), first),
             is_fixed=pk in billed or pk in agreed or len(items[pk]) > 1,
         )
     return contracts
+
+
+def without_quantity(cells: dict[str, Any], item: Item | None) -> dict[str, Any]:
+    """What is charged by use has none in a file."""
+    return cells | {"quantity": None} if item is not None and item.product.meter_id is not None else cells
 
 
 def read_agreed(subscriptions: Iterable[int]) -> dict[int, dict[str, Any]]:

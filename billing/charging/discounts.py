@@ -111,7 +111,29 @@ def with_discounts(
             if (held := continuing.holding_periods(counted, n, grant.given)) is not None
         )
         found[position.terms.key] = _discounted(position.terms, skipped_by_item[n], terms)
-    return {terms.key: terms for terms in shared(list(found.values()), through)}
+    metered = {
+        position.terms.key: _of_usage(found.pop(position.terms.key), positions, n)
+        for n, (position, _line, _before) in enumerate(positions)
+        if position.meter is not None
+    }
+    return metered | {terms.key: terms for terms in shared(list(found.values()), through)}
+
+
+def _of_usage(terms: ItemTerms, positions: Sequence[tuple[Position, int, int | None]], n: int) -> ItemTerms:
+    """What usage comes to is known when its period is over: it shares no fixed discount with other positions.
+
+    It takes percentages; and a fixed discount where its line is the only one of the contract, once a period: a position
+    that goes on with a line inside a period leaves it to the one before.
+    """
+    line = positions[n][1]
+    if any(other != line for _position, other, _before in positions):
+        return replace(terms, discounts=tuple(d for d in terms.discounts if d.kind is DiscountKind.PERCENT))
+    schedule = terms.schedule
+    first = schedule.grid.index(schedule.first_day)
+    if n == 0 or schedule.grid.boundary(first) == schedule.first_day:
+        return terms
+    fixed = [place for place, one in enumerate(terms.discounts) if one.kind is DiscountKind.FIXED]
+    return replace(terms, allotted={(schedule.ordinal(first), place): Decimal(0) for place in fixed})
 
 
 def _discounted(terms: ItemTerms, skipped: int, discounts: tuple[DiscountTerms, ...]) -> ItemTerms:

@@ -31,6 +31,12 @@ def grid_of(
     return Grid.on_billing_day(parsed, billing_day, paid_from)
 
 
+@lru_cache(maxsize=4096)
+def calendar_of(interval: str, paid_from: date) -> Grid:
+    """Calendar months, quarters or years, weeks from Monday: the periods in which usage is counted."""
+    return Grid.calendar(Interval.parse(interval), paid_from)
+
+
 def price_terms(keys: set[int]) -> dict[int, PriceTerms]:
     """Prices as the kernel wants them, by key. Raises ``Unbillable`` naming one that cannot be reckoned."""
     with connection.cursor() as cursor:

@@ -7,6 +7,7 @@ from datetime import date
 
 from billing.kernel.charges import Due, ItemTerms
 from billing.kernel.pricing import Model
+from billing.kernel.usage import Aggregation
 from tenants.errors import OperatorError
 
 
@@ -38,17 +39,27 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """By which meter (its key) a product is charged, and how what that counts becomes a quantity."""
+
+    key: int
+    name: str
+    aggregation: Aggregation
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
-    """An item of a contract with its terms and what a document says about it."""
+    """An item of a contract with its terms and what a document says about it; ``meter``: it is charged by use."""
 
     contract: Contract
     terms: ItemTerms
     product: int
     interval: str
+    meter: Metered | None = None
 
     @property
     def is_commitment(self) -> bool:
-        return self.terms.price.model is Model.COMMITMENT
+        return self.terms.price.model is Model.COMMITMENT and self.meter is None
 
 
 @dataclass(slots=True)

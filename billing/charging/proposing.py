@@ -19,6 +19,7 @@ from billing.charging.reading import (
     read_positions,
     set_aside,
 )
+from billing.charging.usage import usage_due
 from billing.kernel.charges import Booked, due_after, due_less_booked, is_settled
 from billing.kernel.commitment import CommitmentTerms, true_ups_charged
 
@@ -41,7 +42,7 @@ def _proposed(read: list[tuple[Any, ...]], through: date) -> Proposal:
     proposal = Proposal(left_out=left_out)
     if not rows:
         return proposal
-    positions, commitments = _apart(read_positions(rows, through))
+    positions, metered, commitments = _apart(read_positions(rows, through))
     summary = read_booked_days([position.terms.key for position in positions])
     unsettled: list[Position] = []
     for position in positions:
@@ -50,8 +51,10 @@ def _proposed(read: list[tuple[Any, ...]], through: date) -> Proposal:
             unsettled.append(position)
         else:
             proposal.charges += [Proposed(position, due) for due in due_after(position.terms, booked_before, through)]
+    if metered:
+        proposal.charges += usage_due(metered, through)
     held = {position.contract.key for position in commitments}
-    counted = [position for position in positions if position.contract.key in held]
+    counted = [position for position in (*positions, *metered) if position.contract.key in held]
     booked = read_booked([position.terms.key for position in (*unsettled, *counted, *commitments)])
     for position in unsettled:
         due = due_less_booked(position.terms, booked.get(position.terms.key, ()), through)
@@ -61,10 +64,14 @@ def _proposed(read: list[tuple[Any, ...]], through: date) -> Proposal:
     return proposal
 
 
-def _apart(positions: list[Position]) -> tuple[list[Position], list[Position]]:
-    """Positions that are charged by themselves, and minimum commitments, which look at what those are charged."""
+def _apart(positions: list[Position]) -> tuple[list[Position], list[Position], list[Position]]:
+    """Positions of a price and a quantity; those charged by use; and minimum commitments, which look at both."""
+    if all(position.meter is None and not position.is_commitment for position in positions):
+        return positions, [], []
     commitments = [position for position in positions if position.is_commitment]
-    return [position for position in positions if not position.is_commitment] if commitments else positions, commitments
+    metered = [position for position in positions if position.meter is not None]
+    plain = [position for position in positions if position.meter is None and not position.is_commitment]
+    return plain, metered, commitments
 
 
 def _charged(

@@ -12,8 +12,9 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from billing.charging.discounts import read_grants, with_discounts
-from billing.charging.prices import grid_of, price_terms
+from billing.charging.prices import calendar_of, grid_of, price_terms
 from billing.charging.proposal import Contract, Position, Unbillable
+from billing.charging.usage import read_meters
 from billing.kernel.charges import Booked, ItemTerms, Kind, Proration
 from billing.kernel.money import places_of
 from billing.kernel.period import Period
@@ -73,6 +74,7 @@ def set_aside(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], dict[
 
 def read_positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Position]:
     prices = price_terms({row[24] for row in rows})
+    meters = read_meters({row[23] for row in rows})
     grants = read_grants({row[0] for row in rows})
     contracts: dict[int, Contract] = {}
     positions = []
@@ -87,16 +89,21 @@ def read_positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Posit
         paid_from = max(contract.starts_on, paid_from)
         if trial_ends_before and trial_ends_before > paid_from:
             paid_from = trial_ends_before
+        meter = meters.get(product) if meters else None
+        is_in_arrears = meter is not None or prices[price].model is Model.COMMITMENT
         try:
-            grid = grid_of(interval, billing_day, paid_from, anchor_on, anchor_day)
+            if meter is not None and anchor_on is None:
+                grid = calendar_of(interval, paid_from)
+            else:
+                grid = grid_of(interval, billing_day, paid_from, anchor_on, anchor_day)
             ends_before = _earlier(ends_before, contract.ends_before)
             if keeps_last_period and ends_before and starts_on < ends_before == contract.ends_before:
-                ends_before = _end_of_period(grid, timing, ends_before)
+                ends_before = _end_of_period(grid, Timing.ARREARS if is_in_arrears else timing, ends_before)
             schedule = Schedule(
                 grid=grid,
                 starts_on=starts_on,
                 ends_before=ends_before,
-                timing=Timing.ARREARS if prices[price].model is Model.COMMITMENT else Timing(timing),
+                timing=Timing.ARREARS if is_in_arrears else Timing(timing),
                 paid_from=paid_from,
                 billed_before=billed_before,
             )
@@ -107,7 +114,7 @@ def read_positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Posit
         terms = ItemTerms(
             key, places_of(contract.currency), schedule, prices[price], quantity, (), Proration(proration)
         )
-        positions.append(Position(contract, terms, product, interval))
+        positions.append(Position(contract, terms, product, interval, meter))
         if contract.key in grants and not positions[-1].is_commitment:
             continued[contract.key].append((positions[-1], line, periods_before))
     if not continued:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
+from billing import strategies
 from billing.contracts.course import Event, course
 from billing.contracts.positions import agreed_price, listed_price
 from billing.contracts.writing import Author, Change, events_of, start_data
@@ -72,6 +73,7 @@ def start(
 def write_start(subscription: Subscription, author: Author, *, transferred_from: str = "") -> Amendment:
     """Write down what a contract with its positions is, as its first amendment."""
     assert not events_of(subscription)
+    strategies.refuse_second(subscription.pk)
     data = start_data(subscription, list(subscription.items.order_by("line")))
     if transferred_from:
         data["transferred_from"] = transferred_from

@@ -14,6 +14,7 @@ from django.db.models import Max
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from billing import strategies
 from billing.contracts.course import Course, Event, Stretch, Terms, course
 from billing.models import Amendment, Charge, Item, Pause, Subscription
 from tenants.errors import OperatorError
@@ -221,6 +222,7 @@ def bring_in_line(subscription: Subscription, now: Course, amendment: Amendment)
     subscription.keeps_last_period = now.keeps_last_period
     subscription.extended_days = now.extended_days
     subscription.save(update_fields=["ends_before", "keeps_last_period", "extended_days"])
+    strategies.refuse_second(subscription.pk)
 
 
 def _kept_until(item: Item, stretches: Sequence[Stretch]) -> date | None:

@@ -9,8 +9,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from billing.kernel.charges import Key, Proration, Trace, discounted, share_of
-from billing.kernel.discounts import DiscountTerms, holding, taken
+from billing.kernel.charges import Assessed, Key, Proration, Trace, discounted, share_of
+from billing.kernel.discounts import DiscountTerms, allotted, holding, taken
 from billing.kernel.money import exact, rounded
 from billing.kernel.period import Period
 from billing.kernel.pricing import NONE, PricedSlice, PriceTerms, less, plus, prorated, rate
@@ -24,6 +24,7 @@ class Aggregation(StrEnum):
     MAXIMUM = "maximum"  # the peak
     LAST = "last"  # the one recorded last, by day; of one day the one that comes last
     COUNT = "count"  # how many there are
+    UNIQUE = "unique"  # how many different values there are: counted before, where the values are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def aggregated(records: Iterable[Record], aggregation: Aggregation = Aggregation
                 return max(record.quantity for record in found)
             case Aggregation.LAST:
                 return sorted(found, key=lambda record: record.day)[-1].quantity
-            case Aggregation.COUNT:
+            case Aggregation.COUNT | Aggregation.UNIQUE:
                 return Decimal(len(found))
 
 
@@ -271,6 +272,15 @@ class UsageTerms:
     discounts: tuple[DiscountTerms, ...] = ()
     proration: Proration = Proration.ACTUAL
     trial_quota: Decimal | None = None
+    allotted: Mapping[tuple[int, int], Decimal] | None = None  # as an item's
+
+    def holding(self, ordinal: int) -> tuple[DiscountTerms, ...]:
+        """The discounts that hold for a billed period; none in the trial (0)."""
+        if not self.discounts or not ordinal:
+            return ()
+        if self.allotted is None:
+            return holding(self.discounts, ordinal)
+        return tuple(discount for _, discount in allotted(self.discounts, self.allotted, ordinal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,12 +324,9 @@ def usage_due(
         before = stands.get(one.period.start, _UNUSED)
         stands[one.period.start] = BookedUsage(one.period, before.quantity + one.quantity, before.net + one.net)
     found = []
-    for ordinal, nominal, inside, price in _usage_periods(terms, through):
+    for ordinal, nominal, inside, price in usage_periods(terms, through):
         quantity = aggregated(within(records, inside), terms.aggregation)
-        rated = rate(price, quantity)
-        trace = {**rated.trace, "days": [inside.start.isoformat(), inside.end.isoformat()], "usage": terms.aggregation}
-        discounts = holding(terms.discounts, ordinal) if terms.discounts and ordinal else ()
-        assessed = discounted(rated.amount, discounts, terms.places, trace)
+        assessed = assess(terms, ordinal, inside, price, quantity)
         before = stands.get(inside.start, _UNUSED)
         net, trace = assessed.less(before.net)
         more = quantity - before.quantity
@@ -328,7 +335,14 @@ def usage_due(
     return found
 
 
-def _usage_periods(terms: UsageTerms, through: date) -> Iterator[tuple[int, Period, Period, PriceTerms]]:
+def assess(terms: UsageTerms, ordinal: int, inside: Period, price: PriceTerms, quantity: Decimal) -> Assessed:
+    """What a quantity used on the days ``inside`` costs; ``price`` is prorated to them."""
+    rated = rate(price, quantity)
+    trace = {**rated.trace, "days": [inside.start.isoformat(), inside.end.isoformat()], "usage": terms.aggregation}
+    return discounted(rated.amount, terms.holding(ordinal), terms.places, trace)
+
+
+def usage_periods(terms: UsageTerms, through: date) -> Iterator[tuple[int, Period, Period, PriceTerms]]:
     """Billed period (0: the trial), nominal period, the item's days in it, their price: for all that is due."""
     schedule = terms.schedule
     trial = Period(schedule.starts_on, min(schedule.paid_from or schedule.starts_on, schedule.stretch.end))

@@ -71,6 +71,15 @@ class Product(models.Model):
     interval = models.CharField(_("interval"), max_length=20, choices=Interval, default=Interval.MONTHLY)
     timing = models.CharField(_("billed"), max_length=10, choices=Timing, default=Timing.ADVANCE)
     proration = models.CharField(_("parts of a period"), max_length=20, choices=Proration, default=Proration.ACTUAL)
+    meter = models.ForeignKey(
+        "billing.Meter",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="products",
+        verbose_name=_("meter"),
+        help_text=_("Charged by what this meter counts, per calendar period and in arrears; empty: by a quantity."),
+    )
 
     visibility = Visibility(shared=True)
     objects = VisibleQuerySet.as_manager()
@@ -80,6 +89,13 @@ class Product(models.Model):
         verbose_name_plural = _("products")
         permissions = [("import_product", _("Can import the catalog")), ("export_product", _("Can export the catalog"))]
         ordering = ["reference"]
+        constraints = [
+            models.CheckConstraint(
+                name="product_metered_by_periods",
+                condition=Q(meter=None) | ~Q(interval="once"),
+                violation_error_message=_("What is charged by use is charged by periods: choose an interval."),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.reference

@@ -46,6 +46,7 @@ EVENT = (
     " meter_reference, user_name, %s, properties, reverses_key, tenant_id, meter_id, day, %s, label, null"
     " from billing_usageevent e, billing_usagekey k where k.key = 'e-free' and e.value is not null"
 )
+OTHER_TENANT = "select max(id) from tenants_tenant"
 ANY_TENANT = "select min(id) from tenants_tenant"
 LATER = {"starts_on": "'2030-01-01'::date", "ends_before": "'2030-02-01'::date"}
 
@@ -53,6 +54,33 @@ LATER = {"starts_on": "'2030-01-01'::date", "ends_before": "'2030-02-01'::date"}
 def changed(table: str, **values: str) -> str:
     return f"update {table} set {', '.join(f'{column} = {value}' for column, value in values.items())}"
 
+
+METERED = (
+    copy_of(
+        "billing_product",
+        "id = (select min(product_id) from billing_item)",
+        reference="'METERED'",
+        meter_id="(select max(id) from billing_meter)",
+    )
+    + 2
+    * copy_of(
+        "billing_price",
+        "id = (select min(id) from billing_price)",
+        agreed_for_id="(select id from billing_subscription where reference = 'V-ALONE')",
+    )
+    + copy_of("billing_subscription", "reference = 'V-ALONE'", reference="'V-USED'", ends_before="null::date")
+)
+METERED_ITEM = copy_of(
+    "billing_item",
+    "id = (select min(i.id) from billing_item i join billing_subscription s on s.id = i.subscription_id"
+    " where s.reference = 'V-ALONE')",
+    subscription_id="(select id from billing_subscription where reference = 'V-USED')",
+    product_id="(select id from billing_product where reference = 'METERED')",
+    price_id="(select id from billing_price order by id desc offset %s limit 1)",
+    line="9",
+    starts_on="'2031-01-01'::date",
+    ends_before="null::date",
+)
 
 TRIES = [
     # charges
@@ -126,6 +154,26 @@ TRIES = [
         changed("billing_usageevent", reversed_by_id="id") + " where reverses_key <> ''",
     ),
     ("billing_usageevent_assigned_once", changed("billing_usageevent", label="'x'") + f" where {COUNTED}", FROZEN),
+    (
+        "product_metered_by_periods",
+        METERED + changed("billing_product", interval="'once'") + " where reference = 'METERED'",
+    ),
+    (
+        "product_keeps_its_meter",
+        changed("billing_product", meter_id="(select max(id) from billing_meter)")
+        + " where id in (select product_id from billing_item)",
+        FROZEN,
+    ),
+    ("usage_charged_once", METERED + METERED_ITEM % "0" + METERED_ITEM % "1"),
+    (
+        "usage_charged_once",
+        METERED
+        + METERED_ITEM % "0"
+        + copy_of("billing_subscription", "reference = 'V-USED'", reference="'V-MOVED'", tenant_id=f"({OTHER_TENANT})")
+        + METERED_ITEM.replace("V-USED", "V-MOVED") % "1"
+        + changed("billing_subscription", tenant_id="o.tenant_id")
+        + " from billing_subscription o where o.reference = 'V-USED' and billing_subscription.reference = 'V-MOVED';",
+    ),
     ("usage_total_once", copy_of("billing_usagetotal", "true")),
     ("usage_total_figures_are_numbers", changed("billing_usagetotal", count="-1")),
     ("usage_total_figures_are_numbers", changed("billing_usagetotal", total="'NaN'")),
