@@ -19,6 +19,7 @@ from payments.models.provider import (
     ProviderFinding,
     ProviderOrder,
     ProviderPayout,
+    ProviderRefund,
 )
 from payments.models.reminder import (
     DunningBlock,
@@ -62,6 +63,7 @@ __all__ = [
     "ProviderFinding",
     "ProviderOrder",
     "ProviderPayout",
+    "ProviderRefund",
     "Refund",
     "Reminder",
     "Transfer",

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from invoicing.models import JournalEntry
 from payments.models.collection import Collection
+from payments.models.payment import Payment, Refund
 from tenants.models import Intent, Issuer, Tenant
 from tenants.models.columns import amount, fits_currency
 from tenants.models.intent import IntentQuerySet, in_tray
@@ -186,6 +187,46 @@ class ProviderOrder(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class ProviderRefund(models.Model):
+    """A refund by way of the provider: of which payment, and who besides the requester agreed. Then it is carried out."""
+
+    refund = models.OneToOneField(Refund, models.PROTECT, related_name="at_provider", verbose_name=_("refund"))
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="provider_refunds", verbose_name=_("payment"))
+    order = models.ForeignKey(
+        ProviderOrder, models.PROTECT, related_name="refunds", verbose_name=_("order at the provider")
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("requested by")
+    )
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("approved by")
+    )
+    approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
+
+    visibility = Visibility(through=("refund",))
+    objects = VisibleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("refund at the provider")
+        verbose_name_plural = _("refunds at the provider")
+        ordering = ["-id"]
+        permissions = [
+            ("request_providerrefund", _("Can ask for refunds by way of the provider")),
+            ("approve_providerrefund", _("Can approve refunds by way of the provider")),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="provider_refund_by_two_persons",
+                condition=Q(approved_by=None, approved_at=None)
+                | Q(approved_by__isnull=False, approved_at__isnull=False) & ~Q(approved_by=F("requested_by")),
+                violation_error_message=_("Whoever asks for a refund cannot approve it."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.refund)
 
 
 class ProviderEvent(models.Model):
