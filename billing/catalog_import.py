@@ -192,6 +192,8 @@ class Metered:
             refuse("property", gettext("must be empty: the number of events depends on no property"))
         if values.get("interval") == Interval.ONCE:
             refuse("interval", gettext("what is charged by use is charged by periods"))
+        if values.get("timing") == Timing.ADVANCE:
+            refuse("timing", gettext("what is charged by use is charged in arrears"))
         if values.get("model") in (MODELS.FLAT, MODELS.COMMITMENT):
             refuse("model", gettext("the price model %(model)s does not depend on use"), model=values["model"])
         if found:
@@ -364,7 +366,7 @@ def write(batch: ImportBatch, rows: Sequence[tuple[Staged, Verdict]]) -> None:
             stated = {name: value for name, value in stated.items() if name not in OF_THE_METER}
             if meter_of(row) not in meters:
                 meters[meter_of(row)] = taken_meter(row)
-            stated["meter"] = meters[meter_of(row)]
+            stated |= {"meter": meters[meter_of(row)], "timing": Timing.ARREARS}
         if not product.pk or any(getattr(product, name) != value for name, value in stated.items()):
             for name, value in stated.items():
                 setattr(product, name, value)
