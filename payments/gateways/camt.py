@@ -170,6 +170,7 @@ def _line(
         return_text=" ".join(_texts(detail, "RtrInf/AddtlInf")),
         fee=_fee(detail, amount, currency) if is_return else Decimal(0),
         entry_amount=total,
+        entry_reference=_given(entry, "AcctSvcrRef") or _given(entry, "NtryRef"),
         entry_size=size,
     )
 

@@ -20,7 +20,8 @@ class Trouble:
 class StatementLine:
     """One movement of money: credits are positive, debits negative, in the account's currency.
 
-    A booking of several payments is several lines; they share ``entry``, the position of the booking in its statement.
+    A booking of several payments is several lines; they share ``entry``, the position of the booking in its statement,
+    and ``entry_reference``, the bank's own for it.
     ``fee``: what of a returned debit is the banks' fee; ``amount`` includes it.
     """
 
@@ -42,6 +43,7 @@ class StatementLine:
     return_text: str = ""
     fee: Decimal = Decimal(0)
     entry_amount: Decimal = Decimal(0)
+    entry_reference: str = ""
     entry_size: int = 1
 
 
