@@ -180,6 +180,10 @@ class Discounts:
     granted: list[Granted] = field(default_factory=list)
     lowered: Mapping[int, Sequence[Lowered]] = field(default_factory=dict)  # by the charge that was lowered
 
+    @property
+    def are_none(self) -> bool:
+        return not self.granted and not self.lowered
+
     def of_draft(
         self, lines: Sequence[Covered], *, payer: int, issue_on: date, currency: str, language: str, places: int
     ) -> list[DraftAllowance]:
@@ -187,8 +191,6 @@ class Discounts:
 
         Discounts that have met the document count it.
         """
-        if not self.granted and not self.lowered:
-            return []
         back = list(self._given_back([line for line in lines if line.corrects is not None], places))
         fresh = [line for line in lines if line.corrects is None]
         return back + self._taken_off(fresh, payer, issue_on, currency, language, places)

@@ -417,8 +417,7 @@ class Rehearsed:
 
 def _rehearse(issuer: Issuer, payers: Sequence[int], through: date, issue_on: date) -> Iterator[Rehearsed]:
     try:
-        proposal = charging.propose(issuer.pk, payers, through=through)
-        yield Rehearsed(payers, drafting.propose(issuer, proposal, issue_on=issue_on))
+        drafts = _proposed(issuer, payers, through, issue_on)
     except OperatorError as refusal:
         if len(payers) > 1:
             middle = len(payers) // 2
@@ -426,6 +425,14 @@ def _rehearse(issuer: Issuer, payers: Sequence[int], through: date, issue_on: da
             yield from _rehearse(issuer, payers[middle:], through, issue_on)
         else:
             yield Rehearsed(payers, refusal=refusal)
+    else:
+        yield Rehearsed(payers, drafts)
+
+
+@collector_resting()
+def _proposed(issuer: Issuer, payers: Sequence[int], through: date, issue_on: date) -> list[drafting.Draft]:
+    proposal = charging.propose(issuer.pk, payers, through=through)
+    return drafting.propose(issuer, proposal, issue_on=issue_on)
 
 
 def progress(run: BillRun) -> Progress:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from billing.kernel.money import exact, places_of, rounded
@@ -63,14 +64,32 @@ def rates_of(issuer: Issuer, currencies: Iterable[str], *, on: date) -> dict[str
     return {currency: Rate(rate, day, source) for currency, rate, day, source in rows}
 
 
-def in_books(issuer: Issuer, currency: str, total: Totals, rates: dict[str, Rate], *, on: date) -> InBooks | None:
+def former_rates(charges: Iterable[int]) -> dict[int, Rate]:
+    """By charge: the rate its document was converted by, which what is given back of it keeps (§ 17 UStG); one query,
+    none for no charges.
+    """
+    wanted = list(charges)
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select l.charge_id, b.rate, b.rate_on, b.source
+              from invoicing_line l join {BOOK_VATS} b on b.invoice_id = l.invoice_id
+             where l.charge_id = any(%s)
+            """,
+            [wanted],
+        )
+        return {charge: Rate(*told) for charge, *told in cursor.fetchall()}
+
+
+def in_books(issuer: Issuer, currency: str, total: Totals, rate: Rate | None, *, on: date) -> InBooks | None:
     """Convert a document's totals; none for one in the issuer's currency, or without VAT and without a rate.
 
     Raises ``NoExchangeRate`` for VAT that cannot be converted.
     """
     if currency == issuer.currency:
         return None
-    rate = rates.get(currency)
     if rate is None:
         if not total.vat:
             return None

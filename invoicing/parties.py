@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
@@ -84,12 +84,14 @@ class Accounts:
 
     accounts: dict[int, Account]
     vat_checks: dict[int, VatEvidence]
+    _lines: dict[int, Sequence[Account]] = field(init=False, default_factory=dict)
 
-    def line_of(self, account: Account) -> list[Account]:
+    def line_of(self, account: Account) -> Sequence[Account]:
         """The account and its ancestors, nearest first."""
-        line = [account]
-        while line[-1].parent_id is not None:
-            line.append(self.accounts[line[-1].parent_id])
+        line = self._lines.get(account.id)
+        if line is None:
+            above = () if account.parent_id is None else self.line_of(self.accounts[account.parent_id])
+            line = self._lines[account.id] = (account, *above)
         return line
 
 

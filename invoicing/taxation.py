@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from django.conf import settings
 from django.db import connection
@@ -24,6 +24,7 @@ from invoicing.models import TaxRate, TaxRule
 from invoicing.parties import RESTS_ON_THE_VAT_ID, Account, Accounts, NoVatRule, VatEvidence
 from tenants.models import Issuer, Tenant, VatCheck
 
+Taxed: TypeAlias = tuple[Proposed, Treatment]
 ONE_DAY: Final = timedelta(days=1)
 CONDITIONS: Final = ("tax_category", "customer", "place", "scheme", "starts_on", "ends_before")
 RESULTS: Final = ("taxed_in", "rate_kind", "exemption_code", "notice_de", "notice_en", "law", "ledger_role")
@@ -135,12 +136,13 @@ class Taxes:
     issuer: Issuer
     law: Law
     on: date
-    _standings: dict[int, Standing]
+    _standings: dict[int, Standing] = field(init=False, default_factory=dict)
+    _treatments: dict[tuple[int, str, int], Treatment] = field(init=False, default_factory=dict)
 
     @classmethod
     def of(cls, issuer: Issuer, *, on: date) -> Taxes:
         """For documents of day ``on``. Raises ``NoVatRule``."""
-        return cls(issuer, law_of(issuer), on, {})
+        return cls(issuer, law_of(issuer), on)
 
     def standing(self, account: Account, facts: Accounts) -> Standing:
         found = self._standings.get(account.id)
@@ -151,11 +153,15 @@ class Taxes:
 
     def treatment(self, account: Account, facts: Accounts, tax_category: str, last_day: date) -> Treatment:
         """Raises ``NoVatRule`` naming the account."""
-        buyer = self.standing(account, facts).buyer
-        try:
-            return self.law.treatment(buyer, tax_category, last_day)
-        except ValueError as error:
-            raise NoVatRule(_("%(account)s: %(reason)s.") % {"account": account.reference, "reason": error}) from error
+        key = (account.id, tax_category, self.law.stretch(last_day))
+        found = self._treatments.get(key)
+        if found is None:
+            buyer = self.standing(account, facts).buyer
+            try:
+                found = self._treatments[key] = self.law.treatment(buyer, tax_category, last_day)
+            except ValueError as error:
+                raise _no_rule(account, error) from error
+        return found
 
     def are_still(self, then: Former, account: Account, facts: Accounts, tax_category: str, last_day: date) -> bool:
         """Whether what is given back would be taxed today as its line was, so that it may stand among new fees."""
@@ -173,11 +179,21 @@ class Taxes:
             treatment.rule.case in RESTS_ON_THE_VAT_ID for treatment in treatments
         )
 
-    def parts(self, account: Account, facts: Accounts, tax_category: str, charge: Proposed) -> list[Proposed]:
-        """A fee, in parts where its days are not all taxed alike: the rate is that of the day of supply.
+    def taxed(self, account: Account, facts: Accounts, tax_category: str, charge: Proposed) -> list[Taxed]:
+        """A charge with its treatment; a fee in parts where its days are not all taxed alike: the rate is that of the
+        day of supply. Raises ``NoVatRule`` naming the account.
 
         What is charged once, or not by days, is one supply, completed on its last day.
         """
+        last_day = charge.due.period.last_day
+        if self.law.stretch(charge.due.period.start) == self.law.stretch(last_day):
+            return [(charge, self.treatment(account, facts, tax_category, last_day))]
+        return [
+            (part, self.treatment(account, facts, tax_category, part.due.period.last_day))
+            for part in self._parts(account, facts, tax_category, charge)
+        ]
+
+    def _parts(self, account: Account, facts: Accounts, tax_category: str, charge: Proposed) -> list[Proposed]:
         due = charge.due
         if due.kind is not Kind.FEE or due.reverses is not None:
             return [charge]
@@ -185,10 +201,14 @@ class Taxes:
         try:
             cuts = self.law.cuts(buyer, tax_category, due.period.start, due.period.last_day)
         except ValueError as error:
-            raise NoVatRule(_("%(account)s: %(reason)s.") % {"account": account.reference, "reason": error}) from error
+            raise _no_rule(account, error) from error
         if not cuts:
             return [charge]
         return [replace(charge, due=one) for one in parted(charge.position.terms, due, cuts)]
+
+
+def _no_rule(account: Account, error: ValueError) -> NoVatRule:
+    return NoVatRule(_("%(account)s: %(reason)s.") % {"account": account.reference, "reason": error})
 
 
 SUPPLIES: Final = """

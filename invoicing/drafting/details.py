@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -11,37 +12,43 @@ from invoicing.drafting.reading import Facts
 from invoicing.kernel import content
 
 
-def details_of(
-    charge: Proposed,
-    facts: Facts,
-    contracts: dict[int, dict[str, Any]],
-    known: dict[int, str],
-    language: str,
-    issue_on: date,
-) -> str:
-    """What a line says beyond its own columns, as it was on the invoice date; equal for most charges of an item."""
-    contract, item = charge.position.contract, charge.position.terms.key
-    named = charge.due.trace.get("discounts")
-    corrected = charge.due.corrects or charge.due.reverses
-    if not (named or corrected) and item in known:
-        return known[item]
-    common = contracts.get(contract.key)
-    if common is None:
-        common = contracts[contract.key] = contract_details(contract, issue_on)
-    details = {
-        **common,
-        "product": facts.products[charge.position.product][4],
-        "interval": charge.position.interval,
-    }
-    if named:
-        details["discounts"] = {step[3]: facts.discounts[step[3]][language != "de"] for step in named}
-    if corrected:
-        original = facts.originals[corrected]
-        details["corrects"] = {"number": original.number, "issued_on": original.issued_on}
-    text = content.canonical_json(details)
-    if not (named or corrected):
-        known[item] = text
-    return text
+class Details:
+    """What the lines of a chunk say beyond their own columns, as it was on the invoice date."""
+
+    def __init__(self, facts: Facts, issue_on: date) -> None:
+        self._facts = facts
+        self._issue_on = issue_on
+        self._contracts: dict[int, dict[str, Any]] = {}
+        self._known: dict[tuple[int, str], str] = {}
+
+    def of(self, charge: Proposed, language: str) -> str:
+        """In canonical JSON; equal for most charges of an item."""
+        named = charge.due.trace.get("discounts")
+        corrected = charge.due.corrects or charge.due.reverses
+        if named or corrected:
+            return self._told(charge, language, named or (), corrected)
+        key = (charge.due.item, language)
+        text = self._known.get(key)
+        if text is None:
+            text = self._known[key] = self._told(charge, language)
+        return text
+
+    def _told(self, charge: Proposed, language: str, named: Iterable[Any] = (), corrected: int | None = None) -> str:
+        contract = charge.position.contract
+        common = self._contracts.get(contract.key)
+        if common is None:
+            common = self._contracts[contract.key] = contract_details(contract, self._issue_on)
+        details = {
+            **common,
+            "product": self._facts.products[charge.position.product].reference,
+            "interval": charge.position.interval,
+        }
+        if discounts := {step[3]: self._facts.discounts[step[3]][language != "de"] for step in named}:
+            details["discounts"] = discounts
+        if corrected:
+            original = self._facts.originals[corrected]
+            details["corrects"] = {"number": original.number, "issued_on": original.issued_on}
+        return content.canonical_json(details)
 
 
 def contract_details(contract: Contract, on: date) -> dict[str, Any]:

@@ -16,8 +16,6 @@ from invoicing.kernel.totals import Share, Totals
 from invoicing.parties import Account
 from tenants.models import Tenant
 
-Taxed = tuple[Proposed, Treatment]
-
 
 @dataclass(slots=True)
 class DraftLine:

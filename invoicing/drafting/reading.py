@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
 
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from billing.charging import Proposal, Proposed
-from invoicing import allowances, book_vat, grouping, parties
+from invoicing import allowances, book_vat, former_vat, grouping, parties
 from invoicing.models import Invoice, Line
 from invoicing.parties import Accounts
 from tenants.copying import table_of
 from tenants.errors import OperatorError
+from tenants.models import Issuer
 
 INVOICES, LINES = table_of(Invoice), table_of(Line)
 
@@ -26,18 +29,30 @@ class CreditedByHand(OperatorError):
     """What a contract gives back was given back by hand already, in whole or too large a part."""
 
 
+class Product(NamedTuple):
+    name_de: str
+    name_en: str
+    unit: str
+    tax_category: str
+    reference: str
+
+
 @dataclass(slots=True)
 class Facts(Accounts):
     """What the documents of a chunk need beyond their charges."""
 
-    products: dict[int, tuple[str, str, str, str, str]] = field(default_factory=dict)
-    discounts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    originals: dict[int, grouping.Original] = field(default_factory=dict)  # by the charge that is given back
-    exchange_rates: dict[str, book_vat.Rate] = field(default_factory=dict)
+    products: dict[int, Product] = field(default_factory=dict)
+    discounts: dict[str, tuple[str, str]] = field(default_factory=dict)  # names in German and English, by reference
+    exchange_rates: dict[str, book_vat.Rate] = field(default_factory=dict)  # of the day, by currency
+    # by the charge that is given back
+    originals: dict[int, grouping.Original] = field(default_factory=dict)
+    former_vat: dict[int, former_vat.Former] = field(default_factory=dict)
+    former_rates: dict[int, book_vat.Rate] = field(default_factory=dict)  # where it is not that of the day
     document_discounts: allowances.Discounts = field(default_factory=allowances.Discounts)
 
 
-def facts_for(charges: Sequence[Proposed]) -> Facts:
+def facts_for(issuer: Issuer, charges: Sequence[Proposed], *, issue_on: date) -> Facts:
+    """Raises ``StandsOnADraft`` or ``CreditedByHand`` naming the contract that gives something back."""
     corrected = {key: charge for charge in charges if (key := charge.due.corrects or charge.due.reverses)}
     originals, undecided = grouping.read_originals(corrected) if corrected else ({}, [])
     named = grouping.accounts_of(charge.position.contract for charge in charges)
@@ -58,6 +73,14 @@ def facts_for(charges: Sequence[Proposed]) -> Facts:
     contracts = {charge.position.contract.key: charge.position.contract for charge in charges}
     payers = {grouping.payer_of(one, facts.accounts[one.tenant]) for one in contracts.values()}
     facts.document_discounts = allowances.read(contracts, payers, corrected)
+    facts.exchange_rates = book_vat.rates_of(issuer, {one.currency for one in contracts.values()}, on=issue_on)
+    facts.former_vat = former_vat.read(originals)
+    foreign = [key for key, charge in corrected.items() if charge.position.contract.currency != issuer.currency]
+    facts.former_rates = {
+        key: rate
+        for key, rate in book_vat.former_rates(foreign).items()
+        if rate != facts.exchange_rates.get(corrected[key].position.contract.currency)
+    }
     return facts
 
 
@@ -99,13 +122,13 @@ def _refuse_credited_by_hand(charges: Sequence[Proposed], corrected: Sequence[in
         left[due.corrects or 0] = (net + due.net, numbers)
 
 
-def _read_products(keys: set[int]) -> dict[int, tuple[str, str, str, str, str]]:
+def _read_products(keys: set[int]) -> dict[int, Product]:
     with connection.cursor() as cursor:
         cursor.execute(
             "select id, name_de, name_en, unit, tax_category, reference from billing_product where id = any(%s)",
             [list(keys)],
         )
-        return {row[0]: row[1:] for row in cursor.fetchall()}
+        return {key: Product(*told) for key, *told in cursor.fetchall()}
 
 
 def _read_discounts(references: set[str]) -> dict[str, tuple[str, str]]:

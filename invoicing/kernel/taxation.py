@@ -114,12 +114,13 @@ class Treatment:
     rule: Rule
     rate: Decimal
     country: str = ""
+    regime: Regime = field(init=False, repr=False, compare=False)
+    """What all lines of a document have in common: all but the rate (semantics e6)."""
 
-    @property
-    def regime(self) -> Regime:
-        """What all lines of a document have in common: all but the rate (semantics e6)."""
+    def __post_init__(self) -> None:
         rule = self.rule
-        return rule.case.value, self.country, rule.exemption_code, rule.notice_de, rule.ledger_role
+        regime = (rule.case.value, self.country, rule.exemption_code, rule.notice_de, rule.ledger_role)
+        object.__setattr__(self, "regime", regime)
 
 
 class NoRule(ValueError):
@@ -163,12 +164,16 @@ class Law:
         bounds = [day for one in dated for day in (one.starts_on, one.ends_before)]
         self.changes = sorted({day for day in bounds if day is not None})
 
+    def stretch(self, day: date) -> int:
+        """Days of equal numbers have the same rules and rates."""
+        return bisect_right(self.changes, day)
+
     def treatment(self, buyer: Buyer, tax_category: str, day: date) -> Treatment:
         """How a supply whose last day is ``day`` is taxed (§ 13 (1) 1a, § 27 (1) UStG).
 
         Raises ``NoRule`` or ``NoPercentage``.
         """
-        key = (buyer, tax_category, bisect_right(self.changes, day))
+        key = (buyer, tax_category, self.stretch(day))
         found = self._decided.get(key)
         if found is None:
             found = self._decided[key] = self._decide(buyer, tax_category, day)
@@ -176,7 +181,7 @@ class Law:
 
     def cuts(self, buyer: Buyer, tax_category: str, first: date, last: date) -> list[date]:
         """The days after ``first``, up to ``last``, from which the supply is taxed otherwise than the day before."""
-        start, end = bisect_right(self.changes, first), bisect_right(self.changes, last)
+        start, end = self.stretch(first), self.stretch(last)
         if start == end:
             return []
         cuts, before = [], self.treatment(buyer, tax_category, first)

@@ -14,7 +14,7 @@ from django.utils import translation
 from billing.models import Subscription
 from config import books
 from invoicing import issuing, replay, review, taxation
-from invoicing.models import Invoice, Posting, TaxRate
+from invoicing.models import BookVat, ExchangeRate, Invoice, Posting, TaxRate
 from tenants.models import Issuer, Tenant, VatCheck
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
@@ -91,6 +91,30 @@ def test_a_customer_who_moved_abroad_gets_back_the_vat_of_then(issuer):
     assert_sound()
     bill(issuer, MIDDLE, MIDDLE)
     assert len(documents()) == 3
+
+
+def test_inv_16_what_is_given_back_is_converted_as_its_document_was(issuer):
+    tenant = make_tenant(reference="A", currency="USD")
+    ExchangeRate.objects.create(currency="USD", day=FEBRUARY, rate=Decimal("1.25"), source="EZB")
+    ending, early = sell(issuer, tenant, currency="USD"), sell(issuer, tenant, currency="USD")
+    bill(issuer, FEBRUARY)
+    end(early)
+    sell(issuer, tenant, currency="USD")
+    bill(issuer, FEBRUARY)  # by the same rate still: one document
+    ExchangeRate.objects.create(currency="USD", day=MARCH, rate=Decimal("1.10"), source="EZB")
+    end(ending)
+    bill(issuer, MARCH)
+    kept = BookVat.objects.order_by("invoice__issued_on", "-invoice__net").select_related("invoice")
+    assert [
+        (one.invoice.kind, one.invoice.net.amount, one.net.amount, one.vat.amount, one.rate, one.rate_on)
+        for one in kept
+    ] == [
+        ("invoice", 200, 160, Decimal("30.40"), Decimal("1.25"), FEBRUARY),
+        ("invoice", 50, 40, Decimal("7.60"), Decimal("1.25"), FEBRUARY),
+        ("invoice", 100, Decimal("90.91"), Decimal("17.27"), Decimal("1.10"), MARCH),
+        ("credit_note", -50, -40, Decimal("-7.60"), Decimal("1.25"), FEBRUARY),
+    ]
+    assert_sound()
 
 
 def test_credit_and_new_fees_of_one_run_part_by_their_vat(issuer):
