@@ -70,7 +70,7 @@ def page(request: HttpRequest, key: int) -> HttpResponse:
         "dunning": dunning(user, tenant, today) if user.has_perm("payments.view_letter") else None,
         "messages_sent": list(tenant.messages.all()[:5]) if user.has_perm("tenants.view_message") else None,
         "activities": activities(tenant) if user.has_perm("tenants.view_activity") and not is_bounded(user) else None,
-        "roll_up": None if is_bounded(user) else account_panels.roll_up(user, tenant, today),
+        "roll_up": account_panels.roll_up(user, tenant, today),
         "tree_changes": [] if is_bounded(user) else account_panels.tree_changes(tenant),
         "ways": account_panels.restructurings(tenant) if user.has_perm("tenants.restructure_tenant") else [],
         "may_change": user.has_perm("tenants.change_tenant"),

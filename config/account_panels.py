@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from billing import metrics
+from billing.admin.metrics import contracts_seen
 from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
 from billing.models import Subscription
@@ -22,6 +23,7 @@ from invoicing import revenue as invoiced
 from invoicing.models import OpenItem
 from tenants.admin import figures
 from tenants.models import Tenant, TreeChange
+from tenants.models.visibility import is_bounded
 
 MANY_CONTRACTS = 200  # beyond, recurring revenue is not reckoned while somebody waits for the page
 MONTHS = 12
@@ -46,10 +48,12 @@ def scope_figures(user: Any, tenant: Tenant, today: date, below: bool) -> Iterat
     query = urlencode({"account": tenant.reference, "below": "1" if below else ""})
     accounts = Tenant.objects.in_scope(tenant, with_descendants=below)
     if user.has_perm("invoicing.view_openitem"):
-        balance = account_statement.balances(tenant, with_descendants=below)
+        seen_items = OpenItem.objects.visible_to(user)
+        among_items = seen_items if is_bounded(user) else None
+        balance = account_statement.balances(tenant, with_descendants=below, among=among_items)
         url = reverse("account_statement", args=[tenant.pk])
         yield gettext("balance, from the customer's side"), sums(balance), f"{url}?{'below=1' if below else ''}"
-        items = OpenItem.objects.filter(payer__in=accounts.values("pk")).with_open_amount().exclude(open_amount=0)
+        items = seen_items.filter(payer__in=accounts.values("pk")).with_open_amount().exclude(open_amount=0)
         late = Q(due_on__lt=today, open_amount__gt=0)
         row = items.aggregate(count=Count("pk"), late=Count("pk", filter=late))
         figure = gettext("%(count)s, %(late)s of them overdue") % row
@@ -57,14 +61,19 @@ def scope_figures(user: Any, tenant: Tenant, today: date, below: bool) -> Iterat
     if user.has_perm("invoicing.view_invoice"):
         first = months_after(today.replace(day=1), 1 - MONTHS)
         found = invoiced.revenue(
-            invoiced.By.MONTH, first=first, ends_before=today + timedelta(days=1), under=tenant, with_descendants=below
+            invoiced.By.MONTH,
+            first=first,
+            ends_before=today + timedelta(days=1),
+            under=tenant,
+            with_descendants=below,
+            among=contracts_seen(user),
         )
         nets: dict[str, Decimal] = {}
         for one in found:
             nets[one.currency] = nets.get(one.currency, Decimal(0)) + one.net
         yield gettext("invoiced in 12 months, net"), sums(nets), f"{reverse('invoiced_revenue')}?{query}"
     if user.has_perm("billing.view_subscription"):
-        running = Subscription.objects.filter(tenant__in=accounts.values("pk")).active_on(today)
+        running = Subscription.objects.visible_to(user).filter(tenant__in=accounts.values("pk")).active_on(today)
         count = running.count()
         yield (
             gettext("running contracts"),
@@ -72,7 +81,7 @@ def scope_figures(user: Any, tenant: Tenant, today: date, below: bool) -> Iterat
             f"{reverse('admin:billing_subscription_changelist')}?{query}",
         )
         if count <= MANY_CONTRACTS:
-            monthly = metrics.mrr(today, under=tenant, with_descendants=below)
+            monthly = metrics.mrr(today, under=tenant, with_descendants=below, among=contracts_seen(user))
             shown = {currency: rounded(value, places_of(currency)) for currency, value in monthly.items()}
             yield gettext("recurring revenue per month"), sums(shown), f"{reverse('metrics')}?{query}"
 

@@ -19,12 +19,12 @@ from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext
 
-from billing.admin.metrics import day_from
+from billing.admin.metrics import contracts_seen, day_from
 from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
 from invoicing.account_statement import Movement, Statement, statements
 from invoicing.einvoice.reading import party_facts
-from invoicing.models import Invoice, JournalEntry
+from invoicing.models import Invoice, JournalEntry, OpenItem
 from invoicing.parties import seller_of
 from invoicing.pdf import account as account_pdf
 from invoicing.pdf.style import style_of
@@ -35,6 +35,7 @@ from tenants.admin.csv_files import csv_answer
 from tenants.admin.scope import Scope, scope_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
+from tenants.models.visibility import is_bounded
 
 SHOWN = 1_000
 BARS = 12
@@ -56,7 +57,8 @@ def statement(request: HttpRequest, key: int) -> HttpResponseBase:
     through = day_from(request.GET.get("to"), today)
     first = day_from(request.GET.get("from"), date(through.year, 1, 1))
     below = request.GET.get("below") == "1"
-    found = statements(tenant, with_descendants=below, after=first - timedelta(days=1), through=through)
+    seen = OpenItem.objects.visible_to(request.user) if is_bounded(request.user) else None
+    found = statements(tenant, with_descendants=below, after=first - timedelta(days=1), through=through, among=seen)
     wanted = request.GET.get("as")
     if wanted == "csv":
         return statement_csv(tenant, found)
@@ -95,7 +97,9 @@ def statement_block(one: Statement, first: date, through: date) -> dict[str, Any
             {
                 "day": figures.day(movement.day),
                 "text": movement_text(movement),
-                "url": reverse("admin:invoicing_invoice_change", args=[movement.invoice]) if movement.invoice else "",
+                "url": reverse("admin:invoicing_invoice_change", args=[movement.invoice])
+                if movement.invoice
+                else reverse("admin:invoicing_openitem_change", args=[movement.open_item]),
                 "account": movement.account,
                 "amount": figures.money_cell(movement.amount, one.currency),
             }
@@ -204,6 +208,7 @@ def revenue_page(request: HttpRequest) -> HttpResponseBase:
             ends_before=through + timedelta(days=1),
             under=scope.account,
             with_descendants=scope.with_descendants,
+            among=contracts_seen(request.user),
             language=get_language() or "en",
         )
     if request.GET.get("as") == "csv":

@@ -9,9 +9,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from billing.kernel.money import places_of, rounded
+from invoicing.models import OpenItem
 from tenants.models import Tenant
+from tenants.models.visibility import named_keys_of
 
 BOOKED: Final = """
     from invoicing_posting p
@@ -27,7 +30,7 @@ BOOKED: Final = """
 class Movement:
     """One booking: its day, the kind of entry, the document, whose account it is, and the amount from that side.
 
-    Of a payment, ``document`` is its reference, and there is no ``invoice``.
+    Of a payment, ``document`` is its reference, and there is no ``invoice``. ``open_item`` is the key of what it is on.
     """
 
     day: date
@@ -35,6 +38,7 @@ class Movement:
     document: str
     document_kind: str
     invoice: int | None
+    open_item: int
     account: str
     amount: Decimal
 
@@ -58,12 +62,21 @@ class Statement:
         return self.closing - self.opening
 
 
-def statements(tenant: Tenant, *, with_descendants: bool, after: date | None, through: date) -> list[Statement]:
+def statements(
+    tenant: Tenant,
+    *,
+    with_descendants: bool,
+    after: date | None,
+    through: date,
+    among: QuerySet[OpenItem] | None = None,
+) -> list[Statement]:
     """The account's statements by currency, or those of all accounts from it downwards taken together.
 
-    ``after``: the last day that belongs to the opening balance (``None``: from the beginning). Two queries.
+    ``after``: the last day that belongs to the opening balance (``None``: from the beginning). ``among``: the open
+    items that count at all. What an entry moves between items that are told of here (a credit set off, a payment
+    allocated) changes nothing and is left out. Two queries.
     """
-    scope, values = _scope(tenant, with_descendants)
+    scope, values = _scope(tenant, with_descendants, among)
     booked = BOOKED.format(scope=scope)
     opening: dict[str, Decimal] = {}
     moved: dict[str, list[Movement]] = {}
@@ -75,8 +88,13 @@ def statements(tenant: Tenant, *, with_descendants: bool, after: date | None, th
         opening.update(cursor.fetchall())
         cursor.execute(
             f"""
-            select p.currency, e.booked_on, e.kind, coalesce(i.number, o.reference), coalesce(i.kind, ''), i.id, t.reference, -p.amount {booked}
-               and e.booked_on > %(after)s and e.booked_on <= %(through)s order by e.booked_on, p.id
+            select currency, booked_on, kind, document, document_kind, invoice, open_item, account, amount from (
+                select p.id, p.currency, e.booked_on, e.kind, coalesce(i.number, o.reference) as document,
+                       coalesce(i.kind, '') as document_kind, i.id as invoice, o.id as open_item,
+                       t.reference as account, -p.amount as amount,
+                       sum(p.amount) over (partition by p.entry_id, p.currency) <> 0 as moves {booked}
+                   and e.booked_on > %(after)s and e.booked_on <= %(through)s) told
+             where moves order by booked_on, id
             """,
             values | {"after": after or date.min, "through": through},
         )
@@ -91,9 +109,9 @@ def statements(tenant: Tenant, *, with_descendants: bool, after: date | None, th
     return found
 
 
-def balances(tenant: Tenant, *, with_descendants: bool) -> dict[str, Decimal]:
+def balances(tenant: Tenant, *, with_descendants: bool, among: QuerySet[OpenItem] | None = None) -> dict[str, Decimal]:
     """What stands on the account now, by currency, from its own side: a debt is negative."""
-    scope, values = _scope(tenant, with_descendants)
+    scope, values = _scope(tenant, with_descendants, among)
     with connection.cursor() as cursor:
         cursor.execute(
             f"select p.currency, -sum(p.amount) {BOOKED.format(scope=scope)} group by p.currency order by p.currency",
@@ -109,10 +127,14 @@ def rows(found: list[Statement]) -> Iterator[tuple[str, Movement]]:
             yield statement.currency, movement
 
 
-def _scope(tenant: Tenant, with_descendants: bool) -> tuple[str, dict[str, Any]]:
+def _scope(tenant: Tenant, with_descendants: bool, among: QuerySet[OpenItem] | None) -> tuple[str, dict[str, Any]]:
+    seen, values = "true", {}
+    if among is not None:
+        keys, values = named_keys_of(among)
+        seen = f"o.id in ({keys})"
     if not with_descendants:
-        return "t.id = %(tenant)s", {"tenant": tenant.pk}
+        return f"t.id = %(tenant)s and {seen}", values | {"tenant": tenant.pk}
     return (
-        "t.tree_id = %(tree)s and t.lft >= %(left)s and t.rght <= %(right)s",
-        {"tree": tenant.tree_id, "left": tenant.lft, "right": tenant.rght},
+        f"t.tree_id = %(tree)s and t.lft >= %(left)s and t.rght <= %(right)s and {seen}",
+        values | {"tree": tenant.tree_id, "left": tenant.lft, "right": tenant.rght},
     )

@@ -69,11 +69,11 @@ class Report:
             self.files, self.size = self.files + 1, self.size + len(one.content)
 
 
-def documents(first: date, last: date, issuer: Issuer | None = None) -> Iterator[Invoice]:
-    """Documents issued from ``first`` through ``last``, of one issuer or of all, by issuer, range and number."""
+def documents(first: date, last: date, issuers: Iterable[Issuer] | None = None) -> Iterator[Invoice]:
+    """Documents issued from ``first`` through ``last``, of ``issuers`` or of all, by issuer, range and number."""
     found = Invoice.objects.issued().filter(issued_on__gte=first, issued_on__lte=last)
-    if issuer is not None:
-        found = found.filter(issuer=issuer)
+    if issuers is not None:
+        found = found.filter(issuer__in=list(issuers))
     return (
         found.select_related("issuer", "recipient")
         .order_by("issuer__reference", "range_id", "sequence")

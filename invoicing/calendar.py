@@ -6,14 +6,14 @@ Reckoned from the contracts as they stand; nothing is kept. A renewal to come at
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from billing import charging, contracts
 from billing.charging import Proposed
@@ -48,21 +48,32 @@ class Coming:
     key: str = ""  # names the event for good: a calendar that reads it again finds the same one
 
 
-def coming(tenant: Tenant, *, on: date, through: date) -> list[Coming]:
-    """Everything from ``on`` up to ``through``, by day. What is overdue to be billed stands on ``on``.
+def coming(
+    tenant: Tenant,
+    *,
+    on: date,
+    through: date,
+    with_descendants: bool = True,
+    among: QuerySet[Subscription] | None = None,
+    kinds: Collection[Kind] = tuple(Kind),
+) -> list[Coming]:
+    """What of ``kinds`` falls on the days from ``on`` up to ``through``, of the contracts ``among`` or of all.
 
-    Raises what charging refuses, and ``parties.IncompleteParty`` never: nobody is addressed yet. At most
-    ``MOST_CONTRACTS`` contracts are looked at, in tree order.
+    What is overdue to be billed stands on ``on``. An invoice that tells of further contracts, too, stands here with
+    what these add to it. Raises what charging refuses, and ``parties.IncompleteParty`` never: nobody is addressed yet.
+    At most ``MOST_CONTRACTS`` contracts are looked at, in tree order.
     """
+    contracts_of = Subscription.objects.all() if among is None else among
+    accounts = Tenant.objects.in_scope(tenant, with_descendants=with_descendants)
     found = list(
-        Subscription.objects.under(tenant)
+        contracts_of.filter(tenant__in=accounts.order_by().values("pk"))
         .filter(Q(ends_before=None) | Q(ends_before__gte=on), tenant__status=Tenant.Status.ACTIVE)
         .select_related("tenant")
         .order_by("tenant__tree_id", "tenant__lft", "reference")[:MOST_CONTRACTS]
     )
-    entries = [*_invoices(found, on, through)]
+    entries = [*_invoices(found, on, through)] if Kind.INVOICE in kinds else []
     for subscription in found:
-        entries += _days_of(subscription, on, through)
+        entries += (entry for entry in _days_of(subscription, on, through) if entry.kind in kinds)
     return sorted(entries, key=lambda entry: (entry.day, list(Kind).index(entry.kind), entry.contracts))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -22,13 +23,13 @@ TWICE: Final = """
      group by range_id, number having count(*) > 1 order by number
 """
 RANGES: Final = """
-    select r.id, s.reference, r.prefix, r.kind, r.year, r.next_number, r.chain_head, count(i.id), min(i.number),
+    select r.id, s.id, s.reference, r.prefix, r.kind, r.year, r.next_number, r.chain_head, count(i.id), min(i.number),
            (select l.number from invoicing_invoice l where l.range_id = r.id order by l.sequence desc limit 1),
            coalesce(max(i.sequence), 0)
       from invoicing_numberrange r
       join tenants_issuer s on s.id = r.issuer_id
       left join invoicing_invoice i on i.range_id = r.id
-     group by r.id, s.reference order by s.reference, r.year desc, r.prefix
+     group by r.id, s.id order by s.reference, r.year desc, r.prefix
 """
 
 
@@ -49,6 +50,7 @@ class Range:
     """A number range as it was used; ``missing`` are stretches of numbers from one through another."""
 
     key: int
+    issuer_key: int
     issuer: str
     prefix: str
     kind: str
@@ -73,8 +75,11 @@ class Range:
         return kept_through(date(self.year, 1, 1))
 
 
-def report() -> list[Range]:
-    """Every number range with its gaps, duplicates and cancelled documents, read from the documents themselves."""
+def report(issuers: Collection[int] | None = None) -> list[Range]:
+    """Number ranges with their gaps, duplicates and cancelled documents, read from the documents themselves.
+
+    Of ``issuers`` (their keys), or of all.
+    """
     with connection.cursor() as cursor:
         cursor.execute(RANGES)
         ranges = {row[0]: Range(*row) for row in cursor.fetchall()}
@@ -94,4 +99,4 @@ def report() -> list[Range]:
     )
     for key, document, number, by_key, by, on, reason in cancellations:
         ranges[key].voids.append(Void(document, str(number), by_key, str(by), on, reason))
-    return list(ranges.values())
+    return [one for one in ranges.values() if issuers is None or one.issuer_key in issuers]

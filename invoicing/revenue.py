@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.kernel.money import places_of, rounded
 from billing.models import Subscription
 from tenants.models import Tenant
-from tenants.models.visibility import keys_of
+from tenants.models.visibility import named_keys_of
 
 
 class By(TextChoices):
@@ -89,9 +89,8 @@ def revenue(
         scope = "and t.id = %(tenant)s"
         values |= {"tenant": under.pk}
     if among is not None:
-        keys, parameters = keys_of(among)
-        seen = {f"seen_{n}": parameter for n, parameter in enumerate(parameters)}
-        scope += f" and s.id in ({keys % tuple(f'%({name})s' for name in seen)})"
+        keys, seen = named_keys_of(among)
+        scope += f" and s.id in ({keys})"
         values |= seen
     order = "1, 3" if by is By.MONTH else "4 desc, 1, 3"
     with connection.cursor() as cursor:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -21,6 +22,7 @@ from billing.kernel.money import places_of, rounded
 from billing.models import Subscription
 from tenants.admin import figures
 from tenants.admin.csv_files import csv_answer
+from tenants.admin.scope import scope_of
 
 DAYS: Final = 60
 MOST_DAYS: Final = 730
@@ -32,19 +34,21 @@ MISSING: Final = {
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Both lists; renewals within so many days (`?days=`); each as CSV (`?csv=starts`, `?csv=renewals`)."""
+    """The lists, of all or of a scope; renewals within so many days (`?days=`); `?csv=` and a list: that as a file."""
     if not request.user.has_perm("billing.view_subscription"):
         raise PermissionDenied
     today, days = timezone.localdate(), days_from(request.GET.get("days"))
     wanted = request.GET.get("csv")
     if wanted and not request.user.has_perm("billing.export_subscription"):
         raise PermissionDenied
+    scope = scope_of(request)
+    seen = scope.within(Subscription.objects.visible_to(request.user), "tenant")
     if wanted == "starts":
-        return csv_answer("contracts_waiting.csv", start_head(), [start_cells(one) for one in waiting(request)])
-    overdue, soon = renewing(request, today, days)
+        return csv_answer("contracts_waiting.csv", start_head(), [start_cells(one) for one in waiting(seen)])
+    overdue, soon = renewals.overdue_and_ahead(None, on=today, days=days, among=seen)
     if wanted == "renewals":
         return csv_answer("contracts_renewing.csv", renewal_head(), [renewal_cells(one) for one in [*overdue, *soon]])
-    pending = list(waiting(request)[: SHOWN + 1])
+    pending = list(waiting(seen)[: SHOWN + 1])
     sums: dict[str, Decimal] = defaultdict(lambda: Decimal(0))
     for one in soon:
         if one.notice_by < today:
@@ -55,6 +59,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "title": gettext("Contracts to look at"),
         "days": days,
         "most_days": MOST_DAYS,
+        "scope": scope,
+        "asked": urlencode({"days": days, "account": scope.reference, "below": "1" if scope.with_descendants else ""}),
         "may_export": request.user.has_perm("billing.export_subscription"),
         "starts": [start_row(one) for one in pending[:SHOWN]],
         "more_starts": len(pending) > SHOWN,
@@ -72,20 +78,14 @@ def days_from(text: str | None) -> int:
     return min(int(text), MOST_DAYS) if text and text.isascii() and text.isdigit() and len(text) < 6 else DAYS
 
 
-def waiting(request: HttpRequest) -> Any:
+def waiting(seen: Any) -> Any:
     """Contracts of which the day is missing with which billing starts, those that wait longest first."""
     return (
-        Subscription.objects.visible_to(request.user)
-        .waiting_to_start()
+        seen.waiting_to_start()
         .exclude(tenant__status="closed")
         .select_related("tenant", "issuer")
         .order_by("starts_on", "reference")
     )
-
-
-def renewing(request: HttpRequest, on: date, days: int) -> tuple[list[renewals.Renewal], list[renewals.Renewal]]:
-    """Renewals that ought to be written by now, and those within so many days, the next ones first."""
-    return renewals.overdue_and_ahead(None, on=on, days=days, among=Subscription.objects.visible_to(request.user))
 
 
 def missing(contract: Subscription) -> str:

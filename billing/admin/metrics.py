@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -20,8 +21,10 @@ from django.utils.translation import gettext
 from billing import metrics
 from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
+from billing.models import Subscription
 from tenants.admin import figures
-from tenants.admin.scope import scope_of
+from tenants.admin.scope import Scope, scope_of
+from tenants.models.visibility import is_bounded
 
 MONTHS = 12
 DECREASES = 200
@@ -38,7 +41,14 @@ def page(request: HttpRequest) -> HttpResponse:
     days = month_ends(through)
     report = metrics.Report()
     if not scope.is_unknown:
-        report = metrics.report(after, through, under=scope.account, with_descendants=scope.with_descendants, days=days)
+        report = metrics.report(
+            after,
+            through,
+            under=scope.account,
+            with_descendants=scope.with_descendants,
+            among=contracts_seen(request.user),
+            days=days,
+        )
     decreases = sorted(report.decreases, key=lambda one: one.value or one.monthly, reverse=True)
     context = {
         **admin.site.each_context(request),
@@ -54,6 +64,18 @@ def page(request: HttpRequest) -> HttpResponse:
         "refused": list(report.refused.values())[:20],
     }
     return TemplateResponse(request, "billing/admin/metrics.html", context)
+
+
+def contracts_seen(user: Any) -> QuerySet[Subscription] | None:
+    """The contracts that a report tells a member of staff of; ``None``: all, so that nobody need ask which."""
+    return Subscription.objects.visible_to(user) if is_bounded(user) else None
+
+
+def contracts_asked_for(user: Any, scope: Scope) -> QuerySet[Subscription] | None:
+    """As ``contracts_seen``, of the accounts in ``scope``."""
+    if not scope.reference:
+        return contracts_seen(user)
+    return scope.within(Subscription.objects.visible_to(user), "tenant")
 
 
 def day_from(text: str | None, otherwise: date) -> date:

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -19,7 +20,9 @@ from django.views.decorators.http import require_GET, require_POST
 from invoicing import archive, numbering
 from invoicing.models import Invoice
 from tenants.admin import figures
+from tenants.admin.scope import part_misleads
 from tenants.models import Issuer
+from tenants.models.visibility import is_bounded, whole_issuers
 
 VOIDS = 200
 
@@ -30,14 +33,15 @@ class ExportForm(forms.Form):
     first = forms.DateField(label=gettext_lazy("issued from"))
     through = forms.DateField(label=gettext_lazy("issued through"))
     issuer = forms.ModelChoiceField(
-        Issuer.objects.order_by("reference"),
+        Issuer.objects.none(),
         label=gettext_lazy("issuer"),
         required=False,
         empty_label=gettext_lazy("all issuers"),
     )
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, issuers: QuerySet[Issuer], *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self.fields["issuer"].queryset = issuers
         for name in ("first", "through"):
             self.fields[name].widget = forms.DateInput(attrs={"type": "date", "class": "k-input"}, format="%Y-%m-%d")
         self.fields["issuer"].widget.attrs["class"] = "k-input"
@@ -51,11 +55,17 @@ class ExportForm(forms.Form):
 
 
 @require_GET
-def page(request: HttpRequest) -> HttpResponse:
-    """Number ranges and cancelled documents; the form of the export for those who may."""
+def page(request: HttpRequest) -> HttpResponseBase:
+    """Number ranges and cancelled documents; the form of the export for those who may.
+
+    Of the issuers that the user sees whole; staff who see a part of one alone see why nothing is told.
+    """
     if not request.user.has_perm("invoicing.view_numberrange"):
         raise PermissionDenied
-    return _page(request, ExportForm(initial=_last_year(timezone.localdate())))
+    issuers = _issuers(request)
+    if is_bounded(request.user) and not issuers:
+        return part_misleads(request, gettext("Tax audit"))
+    return _page(request, ExportForm(issuers, initial=_last_year(timezone.localdate())))
 
 
 @require_POST
@@ -63,17 +73,20 @@ def download(request: HttpRequest) -> HttpResponseBase:
     """The files of the documents as a ZIP file, made while it is being sent; on record."""
     if not request.user.has_perm("invoicing.export_invoice"):
         raise PermissionDenied
-    form = ExportForm(request.POST)
+    seen = _issuers(request)
+    if is_bounded(request.user) and not seen:
+        return part_misleads(request, gettext("Tax audit"))
+    form = ExportForm(seen, request.POST)
     if not form.is_valid():
         return _page(request, form)
     first, through, issuer = (form.cleaned_data[name] for name in ("first", "through", "issuer"))
-    found = Invoice.objects.issued().filter(issued_on__range=(first, through))
-    count = (found.filter(issuer=issuer) if issuer else found).count()
+    issuers = [issuer] if issuer else list(seen)
+    count = Invoice.objects.issued().filter(issued_on__range=(first, through), issuer__in=issuers).count()
     if not count:
         form.add_error(None, gettext("No document was issued on these days."))
         return _page(request, form)
     archive.record(request.user.get_username(), "admin", first, through, count)
-    pieces = archive.zipped(archive.documents(first, through, issuer))
+    pieces = archive.zipped(archive.documents(first, through, issuers))
     return StreamingHttpResponse(
         pieces,
         content_type="application/zip",
@@ -81,12 +94,16 @@ def download(request: HttpRequest) -> HttpResponseBase:
     )
 
 
+def _issuers(request: HttpRequest) -> QuerySet[Issuer]:
+    return Issuer.objects.filter(whole_issuers(request.user)).order_by("reference")
+
+
 def _last_year(today: date) -> dict[str, date]:
     return {"first": date(today.year - 1, 1, 1), "through": date(today.year - 1, 12, 31)}
 
 
 def _page(request: HttpRequest, form: ExportForm) -> HttpResponse:
-    ranges = numbering.report()
+    ranges = numbering.report(set(_issuers(request).values_list("pk", flat=True)))
     voids = [_void_row(void) for one in ranges for void in one.voids]
     context = {
         **admin.site.each_context(request),

@@ -20,6 +20,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from icalendar import Calendar, Event
 
+from billing.admin.metrics import contracts_seen
 from billing.kernel.money import places_of, rounded
 from billing.kernel.period import months_after
 from invoicing import calendar, feeds
@@ -27,6 +28,7 @@ from invoicing.calendar import Coming, Kind
 from invoicing.models import CalendarFeed
 from tenants.admin import figures
 from tenants.admin.csv_files import csv_answer
+from tenants.admin.scope import Scope
 from tenants.errors import OperatorError
 from tenants.models import Tenant
 
@@ -41,15 +43,20 @@ TONES: Final = {Kind.INVOICE: "info", Kind.RENEWAL: "success", Kind.NOTICE: "war
 
 
 def page(request: HttpRequest, key: int) -> HttpResponseBase:
-    """List of the next twelve months (`?view=month&month=2026-03`: one month; `?format=csv`: a file)."""
+    """List of the next twelve months (`?view=month&month=2026-03`: one month; `?format=csv`: a file).
+
+    With all below the account, unless `?below=` is empty.
+    """
     tenant = _account(request, key)
     today = timezone.localdate()
     month = _month(request.GET.get("month"), today)
     is_month = request.GET.get("view") == "month"
     through = months_after(month, 1, 1) - timedelta(days=1) if is_month else months_after(today, MONTHS)
     refusal, entries = "", []
+    below = request.GET.get("below", "1") == "1"
+    seen = contracts_seen(request.user)
     try:
-        entries = calendar.coming(tenant, on=today, through=max(through, today))
+        entries = calendar.coming(tenant, on=today, through=max(through, today), with_descendants=below, among=seen)
     except OperatorError as error:
         refusal = str(error)
     if request.GET.get("format") == "csv":
@@ -61,7 +68,10 @@ def page(request: HttpRequest, key: int) -> HttpResponseBase:
         "opts": Tenant._meta,
         "original": tenant,
         "tenant": tenant,
+        "scope": Scope(tenant.reference, tenant, below),
+        "below": "1" if below else "",
         "is_month": is_month,
+        "first": month.strftime("%Y-%m"),
         "month": date_format(month, "F Y"),
         "previous": months_after(month, -1, 1).strftime("%Y-%m"),
         "following": months_after(month, 1, 1).strftime("%Y-%m"),
@@ -97,7 +107,8 @@ def feed(request: HttpRequest, token: str) -> HttpResponse:
     today = timezone.localdate()
     with translation.override(opened.tenant.language or translation.get_language()):
         try:
-            entries = calendar.coming(opened.tenant, on=today, through=months_after(today, MONTHS))
+            seen = contracts_seen(opened.user)
+            entries = calendar.coming(opened.tenant, on=today, through=months_after(today, MONTHS), among=seen)
         except OperatorError:
             entries = []
         body = _ical(opened.tenant, entries, now=timezone.now())

@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from billing.admin.metrics import day_from
+from billing.admin.metrics import contracts_asked_for, day_from
 from billing.coverage import Covered
 from billing.kernel.coverage import ANSWERS, Answer, Reason
 from invoicing import coverage
 from tenants.admin import figures
+from tenants.admin.scope import scope_of
 
 TONES = {
     Answer.CHARGED: "success",
@@ -28,16 +29,18 @@ TONES = {
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Item-days up to a day (`?through=`, today if it is none), summed up by answer and reason."""
+    """Item-days up to a day (`?through=`, or today), summed up by answer and reason; of all or of a scope."""
     if not request.user.has_perm("billing.view_charge"):
         raise PermissionDenied
     through = day_from(request.GET.get("through"), timezone.localdate())
-    report = coverage.report(through=through)
+    scope = scope_of(request)
+    report = coverage.report(through=through, among=contracts_asked_for(request.user, scope))
     context = {
         **admin.site.each_context(request),
         "title": gettext("Coverage"),
         "through": through.isoformat(),
         "day": figures.day(through),
+        "scope": scope,
         "item_days": figures.number(report.item_days),
         "answers": [answer_row(report, answer) for answer in Answer],
         "reasons": [reason_row(report, reason) for reason in Reason if report.days[reason]],

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -17,13 +17,15 @@ from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_GET
 
 from billing.kernel.money import places_of, rounded
-from billing.kernel.period import months_after
+from billing.kernel.period import Period, months_after
 from invoicing import vat_report
 from invoicing.kernel.german_rules import cited
 from invoicing.models import Invoice
 from tenants.admin import figures
 from tenants.admin.csv_files import csv_answer
+from tenants.admin.scope import part_misleads
 from tenants.models import Issuer, VatCheck
+from tenants.models.visibility import is_bounded, whole_issuers
 
 QUARTERS = 8
 SHOWN = 200
@@ -38,10 +40,14 @@ def _faults() -> dict[str, str]:
     }
 
 
-def _asked(request: HttpRequest) -> tuple[Issuer, Any, list[Issuer]]:
+def _issuers(request: HttpRequest) -> list[Issuer]:
+    """Those whose figures the user sees whole."""
     if not request.user.has_perm("invoicing.view_vatshare"):
         raise PermissionDenied
-    issuers = list(Issuer.objects.visible_to(request.user).order_by("reference"))
+    return list(Issuer.objects.filter(whole_issuers(request.user)).order_by("reference"))
+
+
+def _asked(request: HttpRequest, issuers: list[Issuer]) -> tuple[Issuer, Period]:
     wanted = request.GET.get("issuer", "")
     issuer = next((one for one in issuers if str(one.pk) == wanted), issuers[0] if issuers else None)
     if issuer is None:
@@ -51,13 +57,16 @@ def _asked(request: HttpRequest) -> tuple[Issuer, Any, list[Issuer]]:
         day = date.fromisoformat(request.GET.get("quarter", ""))
     except ValueError:
         day = today
-    return issuer, vat_report.quarter_of(day), issuers
+    return issuer, vat_report.quarter_of(day)
 
 
 @require_GET
-def page(request: HttpRequest) -> HttpResponse:
-    """The figures of a quarter of one issuer."""
-    issuer, quarter, issuers = _asked(request)
+def page(request: HttpRequest) -> HttpResponseBase:
+    """The figures of a quarter of one issuer. Staff who see a part of it see why it is not told to them."""
+    issuers = _issuers(request)
+    if not issuers and is_bounded(request.user):
+        return part_misleads(request, gettext("VAT report"))
+    issuer, quarter = _asked(request, issuers)
     shares = vat_report.shares_of(issuer, quarter)
     proofs = list(vat_report.evidence(issuer, shares))
     faulty = [proof for proof in proofs if proof.fault]
@@ -127,7 +136,7 @@ def _distance(issuer: Issuer, year: int) -> dict[str, Any] | None:
 @require_GET
 def download(request: HttpRequest) -> HttpResponse:
     """One of the three lists as CSV."""
-    issuer, quarter, _issuers = _asked(request)
+    issuer, quarter = _asked(request, _issuers(request))
     if not request.user.has_perm("invoicing.export_invoice"):
         raise PermissionDenied
     shares = vat_report.shares_of(issuer, quarter)

@@ -8,9 +8,11 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin import ListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Tenant
@@ -30,6 +32,10 @@ class Scope:
     def is_unknown(self) -> bool:
         return bool(self.reference) and self.account is None
 
+    def within(self, rows: QuerySet[Any], lookup: str) -> QuerySet[Any]:
+        """The rows whose account (``lookup``) is in it; all of them where no account was asked for."""
+        return rows.filter(**{f"{lookup}__in": self.tenants.order_by().values("pk")}) if self.reference else rows
+
     @property
     def tenants(self) -> QuerySet[Tenant]:
         """The accounts in it."""
@@ -43,6 +49,12 @@ def scope_of(request: HttpRequest) -> Scope:
     reference = request.GET.get(ACCOUNT, "").strip()
     account = Tenant.objects.visible_to(request.user).filter(reference=reference).first() if reference else None
     return Scope(reference, account, request.GET.get(BELOW) == "1")
+
+
+def part_misleads(request: HttpRequest, title: str) -> HttpResponseBase:
+    """In place of a report that an issuer answers for, to staff who see a part of one: says why, and shows nothing."""
+    context = {**admin.site.each_context(request), "title": title}
+    return TemplateResponse(request, "tenants/admin/part_misleads.html", context, status=403)
 
 
 class ScopeFilter(ListFilter):

@@ -95,6 +95,13 @@ def keys_of(rows: models.QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
     return query, tuple(parameters)
 
 
+def named_keys_of(rows: models.QuerySet[Any]) -> tuple[str, dict[str, Any]]:
+    """As ``keys_of``, with parameters by name."""
+    query, parameters = keys_of(rows)
+    named = {f"seen_{n}": parameter for n, parameter in enumerate(parameters)}
+    return query % tuple(f"%({name})s" for name in named), named
+
+
 def whole_issuers(user: Any) -> Q:
     """The condition on issuers all of whose records a member of staff sees: each, or those that bounds name.
 

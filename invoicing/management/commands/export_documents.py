@@ -40,7 +40,7 @@ class Command(BaseCommand):
             report, shown = archive.Report(), 0
             try:
                 with progress_bar(self.stderr, total, gettext("documents")) as advance:
-                    for report in archive.write(to, archive.documents(first, through, only)):
+                    for report in archive.write(to, archive.documents(first, through, only and [only])):
                         advance(report.documents - shown)
                         shown = report.documents
             except OperatorError as refusal:
