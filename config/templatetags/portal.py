@@ -9,16 +9,19 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from config.portal.doors import rights_of
+from tenants.models import Access
 
 register = template.Library()
 
 PAGES = [
-    ("overview", _("Overview"), ""),
-    ("documents", _("Documents"), "sees_invoices"),
-    ("payments", _("Open items"), "sees_payments"),
-    ("contracts", _("Contracts"), "sees_subscriptions"),
-    ("contacts", _("Contacts"), "changes_contacts"),
-    ("security", _("Second factor"), ""),
+    ("overview", _("Overview"), Access.RIGHTS),
+    ("documents", _("Documents"), ("sees_invoices",)),
+    ("payments", _("Open items"), ("sees_payments",)),
+    ("account_statement", _("Account statement"), ("sees_payments",)),
+    ("contracts", _("Contracts"), ("sees_subscriptions",)),
+    ("calendar", _("Calendar"), ("sees_invoices", "sees_subscriptions")),
+    ("contacts", _("Contacts"), ("changes_contacts",)),
+    ("security", _("Second factor"), Access.RIGHTS),
 ]
 
 
@@ -29,6 +32,6 @@ def portal_links(context: Any) -> list[tuple[str, Any, bool]]:
     rights = rights_of(request.user)
     return [
         (reverse(f"portal:{name}"), title, request.path == reverse(f"portal:{name}"))
-        for name, title, right in PAGES
-        if not right or right in rights
+        for name, title, opening in PAGES
+        if rights.intersection(opening)
     ]

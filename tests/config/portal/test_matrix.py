@@ -30,6 +30,8 @@ LISTS = {
     "security": Access.RIGHTS,
     "documents": ("sees_invoices",),
     "payments": ("sees_payments",),
+    "account_statement": ("sees_payments",),
+    "calendar": ("sees_invoices", "sees_subscriptions"),
     "contracts": ("sees_subscriptions",),
     "contacts": ("changes_contacts",),
 }

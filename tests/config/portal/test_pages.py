@@ -16,7 +16,16 @@ from invoicing.models import Section
 from tenants.models import Access, Contact, Message
 from tests.config.portal.conftest import customer, signed_in
 
-PAGES = ["", "documents/", "payments/", "contracts/", "contacts/", "security/"]
+PAGES = [
+    "",
+    "documents/",
+    "payments/",
+    "payments/account/",
+    "contracts/",
+    "calendar/",
+    "contacts/",
+    "security/",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +68,9 @@ def test_d12_who_sees_invoices_sees_no_contracts(world):
         "": 200,
         "documents/": 200,
         "payments/": 404,
+        "payments/account/": 404,
         "contracts/": 404,
+        "calendar/": 200,
         "contacts/": 404,
         "security/": 200,
     }
