@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from billing import contracts, strategies
+from billing import contracts, operators, strategies
 from billing.models import Amendment, Charge, Discount, Grant, Item, Price, PriceClass, Product, Subscription
 from billing.models.catalog import Interval, Timing
 from tenants import import_rows, responsibility
@@ -95,7 +95,7 @@ def judge(batch: ImportBatch, rows: Sequence[Staged]) -> dict[int, Verdict]:
     contracts = read_contracts(batch, (row.reference for row in rows))
     prices = read_prices(products.values())
     verdicts = {row.number: judge_row(batch, row, accounts, products, contracts, prices) for row in rows}
-    return verdicts | charged_twice(rows, verdicts, accounts, products)
+    return verdicts | charged_twice(rows, verdicts, accounts, products) | against_operator(batch, rows, verdicts)
 
 
 def charged_twice(
@@ -122,6 +122,29 @@ def charged_twice(
         )
         for one, contract in strategies.others(list(wanted)).items()
     }
+
+
+def against_operator(batch: ImportBatch, rows: Sequence[Staged], verdicts: Mapping[int, Verdict]) -> dict[int, Verdict]:
+    """The rows of accounts that the issuer, operated by an account, cannot invoice."""
+    if batch.issuer is None or batch.issuer.operated_by_id is None:
+        return {}
+    wanted = [row for row in rows if verdicts[row.number].state in (NEW, CHANGED)]
+    tenants = Tenant.objects.filter(reference__in=named_accounts(row.values for row in wanted))
+    named = {tenant.reference: tenant for tenant in tenants.select_related("invoice_to")}
+    lines = responsibility.lines_of(
+        one for tenant in named.values() for one in (tenant, tenant.invoice_to) if one is not None
+    )
+    refused = {}
+    for row in wanted:
+        contract = Subscription(
+            issuer=batch.issuer,
+            tenant=named[str(row.values["tenant"])],
+            invoice_to=named.get(str(row.values.get("invoice_to") or "")),
+        )
+        if reason := operators.reason_against(contract, lines):
+            errors = [RowError(row.number, "tenant", reason)]
+            refused[row.number] = Verdict(import_rows.ERROR, errors=errors)
+    return refused
 
 
 def judge_row(

@@ -10,12 +10,10 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from invoicing.kernel import content, vat
+from tenants import entities
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
 from tenants.responsibility import in_force
-
-PART_OF_THE_PARENT = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEPARTMENT.value})
-
 
 RESTS_ON_THE_VAT_ID = frozenset({vat.Case.REVERSE_CHARGE, vat.Case.WITHIN_EU})
 # Where e-invoices reach an account (BT-49): its own address, or that of the first contact who receives its invoices.
@@ -125,38 +123,13 @@ def read_accounts(tenants: Iterable[int]) -> Accounts:
 
 
 def recipient_of(account: Account, wanted: Account, facts: Accounts) -> Account:
-    """To whom an invoice about ``account`` is made out: to ``wanted``, where that is its customer in law.
-
-    Only parts of one legal entity are invoiced together, and a reseller for those it resells to. Whoever is a customer
-    in its own right gets an invoice of its own; who pays is another question (``invoicing.statements``).
-    """
-    if wanted.id == account.id:
-        return wanted
-    entity, resellers = account, {account.contracting_party_id}
-    for entity in facts.line_of(account):
-        resellers.add(entity.contracting_party_id)
-        if not is_part_of_parent(entity, facts):
-            break
-    if resellers & {wanted.id, entity_of(wanted, facts).id}:
-        return wanted
-    return wanted if entity_of(wanted, facts).id == entity.id else entity
+    """To whom an invoice about ``account`` is made out: to ``wanted``, where that is its customer in law."""
+    return entities.recipient_of(facts.line_of(account), facts.line_of(wanted))
 
 
 def entity_of(account: Account, facts: Accounts) -> Account:
     """The legal entity that an account is or belongs to: itself, or the nearest one above that is one."""
-    return next((a for a in facts.line_of(account) if not is_part_of_parent(a, facts)), account)
-
-
-def is_part_of_parent(account: Account, facts: Accounts) -> bool:
-    """A branch or department, unless it has a VAT id that differs from that of all it belongs to."""
-    if account.kind not in PART_OF_THE_PARENT or account.parent_id is None:
-        return False
-    if not account.vat_id:
-        return True
-    above = facts.accounts[account.parent_id]
-    while not above.vat_id and above.kind in PART_OF_THE_PARENT and above.parent_id is not None:
-        above = facts.accounts[above.parent_id]
-    return above.vat_id in ("", account.vat_id)
+    return entities.entity_of(facts.line_of(account))
 
 
 def check_issuer(issuer: Issuer) -> None:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from billing import operators
 from billing.contracts import renewals
 from billing.kernel.money import places_of, rounded
 from billing.models import Subscription
@@ -62,6 +63,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "scope": scope,
         "asked": urlencode({"days": days, "account": scope.reference, "below": "1" if scope.with_descendants else ""}),
         "may_export": request.user.has_perm("billing.export_subscription"),
+        "against": [against_row(one) for one in operators.violations(seen, on=today)[:SHOWN]],
         "starts": [start_row(one) for one in pending[:SHOWN]],
         "more_starts": len(pending) > SHOWN,
         "overdue": [renewal_row(one, today) for one in overdue[:SHOWN]],
@@ -91,6 +93,18 @@ def waiting(seen: Any) -> Any:
 def missing(contract: Subscription) -> str:
     """What a contract waits for, in words."""
     return str(MISSING[Subscription.BillingStart(contract.billing_starts_with)])
+
+
+def against_row(one: operators.Violation) -> dict[str, Any]:
+    contract = one.contract
+    return {
+        "contract": contract.reference,
+        "url": reverse("admin:billing_subscription_change", args=[contract.pk]),
+        "account": str(contract.tenant),
+        "account_url": reverse("account", args=[contract.tenant_id]),
+        "issuer": contract.issuer.reference,
+        "reason": one.reason,
+    }
 
 
 def start_row(contract: Subscription) -> dict[str, Any]:

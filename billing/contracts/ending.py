@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from billing import operators
 from billing.contracts.course import Stretch
 from billing.contracts.starting import write_start
 from billing.contracts.timing import Effective, day_of, earliest_end, grid_at, term_of
@@ -169,6 +170,7 @@ def transfer(
                 _("changes after %(day)s are written down already; withdraw them first."), day=_short(effective)
             )
         successor = _successor(fresh, tenant, reference, effective)
+        operators.refuse(successor)
         items = [_moved(fresh, successor, stretch, effective) for stretch in running.values()]
         ending = change.write(Amendment.Kind.TRANSFER, effective, {"to": reference, "money": str(MoneyPolicy.CREDIT)})
         Item.objects.bulk_create(items)

@@ -7,6 +7,7 @@ from datetime import date
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
+from billing import operators
 from billing.contracts.writing import Change, changing
 from billing.models import Amendment, Subscription
 from tenants.models import Tenant
@@ -41,6 +42,7 @@ def assign(
         fresh.invoice_to = invoice_to or fresh.invoice_to
         fresh.pay_by = pay_by or fresh.pay_by
         fresh.save(update_fields=["invoice_to", "pay_by"])
+        operators.refuse(fresh)
         data = {
             "invoice_to": fresh.invoice_to.reference if fresh.invoice_to else None,
             "pay_by": fresh.pay_by.reference if fresh.pay_by else None,

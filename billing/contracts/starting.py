@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
-from billing import strategies
+from billing import operators, strategies
 from billing.contracts.course import Event, course
 from billing.contracts.positions import agreed_price, listed_price
 from billing.contracts.writing import Author, Change, events_of, start_data
@@ -49,6 +49,7 @@ def start(
         if tenant.status == Tenant.Status.CLOSED:
             raise change.refuse(_("the account %(account)s is closed."), account=tenant.reference)
         subscription.save(force_insert=True)
+        operators.refuse(subscription)
         for line, position in enumerate(positions, 1):
             product = position.product
             if position.unit_price is None and position.flat_amount is None:

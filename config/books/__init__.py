@@ -19,6 +19,7 @@ from config.books.coverage import days_are_answered
 from config.books.documents import documents_hold
 from config.books.files import files_hold, seals_hold
 from config.books.guards import guards_hold
+from config.books.operators import operators_hold
 from config.books.rules import RULES, amounts_fit_their_currency, breaches_of
 from config.books.trees import trees_hold
 from tenants.errors import OperatorError
@@ -33,6 +34,7 @@ FOUND_BY_READING: Final[tuple[Callable[[], Iterator[Breach]], ...]] = (
     chains_hold,
     seals_hold,
     trees_hold,
+    operators_hold,
     guards_hold,
 )
 

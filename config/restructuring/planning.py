@@ -12,6 +12,8 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from billing import operators
+from billing.models import Subscription
 from config.restructuring import closing, merging, moving
 from config.restructuring.effects import Effect, refused
 from tenants.errors import OperatorError
@@ -133,6 +135,16 @@ def _complete(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _make(change: TreeChange, *, by: User | None, channel: str) -> Effect:
+    """Make it, unless a contract came out from under the operator of its issuer."""
+    keys = list(Tenant.objects.under(Tenant.objects.get(pk=change.tenant_id)).values_list("pk", flat=True))
+    affected = Subscription.objects.filter(tenant__in=keys)
+    before = operators.violations(affected, on=change.effective_on)
+    effect = _made(change, by=by, channel=channel)
+    operators.refuse_new(before, operators.violations(affected, on=change.effective_on))
+    return effect
+
+
+def _made(change: TreeChange, *, by: User | None, channel: str) -> Effect:
     options, on = change.options, change.effective_on
     author: dict[str, Any] = {"reason": change.reason, "by": by, "channel": channel}
     if change.kind == TreeChange.Kind.MOVE:

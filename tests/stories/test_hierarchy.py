@@ -575,7 +575,7 @@ def test_e11_no_issuer_invoices_whoever_operates_it(issuer):
     }
     bill(issuer, FEBRUARY)
     assert sides() == [("CUSTOMER", "CUSTOMER", Decimal("100.00")), ("RESELLER", "RESELLER", Decimal("100.00"))]
-    assert sound()
+    assert {breach.invariant for breach in books.check(with_files=False)} == {"operated"}
 
 
 OF_ITSELF = "gehört zum Betreiber des Rechnungsstellers OWN, der sich nicht selbst Rechnungen stellen kann."
