@@ -71,7 +71,7 @@ def page(request: HttpRequest, key: int) -> HttpResponse:
         "messages_sent": list(tenant.messages.all()[:5]) if user.has_perm("tenants.view_message") else None,
         "activities": activities(tenant) if user.has_perm("tenants.view_activity") and not is_bounded(user) else None,
         "roll_up": account_panels.roll_up(user, tenant, today),
-        "tree_changes": [] if is_bounded(user) else account_panels.tree_changes(tenant),
+        "tree_changes": [] if is_bounded(user) else account_panels.tree_changes(tenant, today),
         "ways": account_panels.restructurings(tenant) if user.has_perm("tenants.restructure_tenant") else [],
         "may_change": user.has_perm("tenants.change_tenant"),
         "may_bill": user.has_perm("invoicing.start_billrun") and not is_bounded(user),

@@ -90,8 +90,8 @@ def sums(amounts: dict[str, Decimal]) -> str:
     return " · ".join(figures.money(amount, currency) for currency, amount in sorted(amounts.items())) or figures.EMPTY
 
 
-def tree_changes(tenant: Tenant) -> list[dict[str, Any]]:
-    """Moves, mergers, splits and closings of the account, planned or done."""
+def tree_changes(tenant: Tenant, today: date) -> list[dict[str, Any]]:
+    """Moves, mergers, splits and closings of the account, planned or done; those whose day has come can be made."""
     found = TreeChange.objects.about(tenant).select_related("tenant", "target")
     return [
         {
@@ -104,6 +104,7 @@ def tree_changes(tenant: Tenant) -> list[dict[str, Any]]:
                 for document, before, after, currency, amount in change.outcome.get("taken_over", [])
             ],
             "is_planned": change.state == TreeChange.State.PLANNED,
+            "is_due": change.effective_on <= today,
         }
         for change in found[:12]
     ]

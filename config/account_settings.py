@@ -23,7 +23,7 @@ from tenants import inheritance, responsibility
 from tenants.admin.accounts import setting_text
 from tenants.admin.base import MasterForm
 from tenants.errors import OperatorError
-from tenants.inheritance import Effect
+from tenants.inheritance import SettingChange
 from tenants.models import Issuer, Tenant
 
 SHOWN: Final = 200  # effects listed one by one
@@ -140,7 +140,7 @@ def _effect(tenant: Tenant, values: dict[str, Any], issuer: Issuer | None) -> di
     }
 
 
-def _effect_row(effect: Effect) -> dict[str, Any]:
+def _effect_row(effect: SettingChange) -> dict[str, Any]:
     return {
         "account": effect.account,
         "setting": effect.account._meta.get_field(effect.name).verbose_name,

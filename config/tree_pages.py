@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidg
 
 from billing.admin.amendments import AccountField
 from config import restructuring
+from config.restructuring import RIGHT
 from tenants.admin import figures
 from tenants.admin.accounts import STATUS_COLOURS, setting_text
 from tenants.admin.base import is_key
@@ -30,7 +31,6 @@ from tenants.models.tenant import TenantQuerySet
 
 AT_ONCE = 200  # children that are shown before somebody asks for more
 FOUND = 50
-RIGHT = "tenants.restructure_tenant"
 
 TITLES = {
     TreeChange.Kind.MOVE: _("Move %(account)s"),
@@ -44,6 +44,10 @@ VERBS = {
     TreeChange.Kind.SPLIT: _("Split"),
     TreeChange.Kind.CLOSE: _("Close"),
 }
+
+
+class TooEarly(OperatorError):
+    """A planned change is made on its day, not before."""
 
 
 # The tree
@@ -299,12 +303,35 @@ def done(request: HttpRequest, tenant: Tenant, sentence: str) -> HttpResponseBas
     return HttpResponseRedirect(reverse("account", args=[tenant.pk]))
 
 
+def planned(request: HttpRequest, key: int) -> TreeChange:
+    """A change of an account in the user's bounds; its other account lies in them, too."""
+    if not request.user.has_perm(RIGHT):
+        raise PermissionDenied
+    seen = seen_by(request)
+    found = TreeChange.objects.filter(Q(target=None) | Q(target__in=seen), tenant__in=seen)
+    change: TreeChange = get_object_or_404(found, pk=key)
+    return change
+
+
+@require_POST
+def make_planned(request: HttpRequest, key: int) -> HttpResponseBase:
+    """Make a planned change whose day has come: whoever does so answers for it."""
+    change = planned(request, key)
+    try:
+        if change.effective_on > timezone.localdate():
+            raise TooEarly(gettext("It is planned for %(day)s.") % {"day": figures.day(change.effective_on)})
+        effect = restructuring.carry_out(change, by=request.user, channel="admin")  # type: ignore[arg-type]
+    except OperatorError as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, effect.waits_for or gettext("The account tree was changed."))
+    return HttpResponseRedirect(reverse("account", args=[change.tenant_id]))
+
+
 @require_POST
 def withdraw(request: HttpRequest, key: int) -> HttpResponseBase:
     """Give a planned change up."""
-    if not request.user.has_perm(RIGHT):
-        raise PermissionDenied
-    change = get_object_or_404(TreeChange.objects.filter(tenant__in=seen_by(request)), pk=key)
+    change = planned(request, key)
     if restructuring.withdraw(change, reason="", by=request.user, channel="admin"):  # type: ignore[arg-type]
         messages.success(request, gettext("The plan was withdrawn."))
     return HttpResponseRedirect(reverse("account", args=[change.tenant_id]))

@@ -22,6 +22,11 @@ urlpatterns = [
     path("admin/reports/invoiced/", admin.site.admin_view(account_reports.revenue_page), name="invoiced_revenue"),
     path("admin/accounts/plans/<int:key>/", admin.site.admin_view(tree_pages.withdraw), name="withdraw_tree_change"),
     path(
+        "admin/accounts/plans/<int:key>/make/",
+        admin.site.admin_view(tree_pages.make_planned),
+        name="make_tree_change",
+    ),
+    path(
         "admin/accounts/<int:key>/restructure/<str:kind>/",
         admin.site.admin_view(tree_pages.restructure),
         name="restructure",

@@ -22,7 +22,7 @@ class Overtaken(OperatorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class SettingChange:
     """One setting of one account that will be another one; an issuer's or the product's value may be behind either."""
 
     account: Tenant
@@ -31,7 +31,7 @@ class Effect:
     after: Any
 
 
-def effects(tenant: Tenant, values: Mapping[str, Any], issuer: Issuer | None) -> list[Effect]:
+def effects(tenant: Tenant, values: Mapping[str, Any], issuer: Issuer | None) -> list[SettingChange]:
     """What is in force otherwise, at ``tenant`` and below, once it has ``values`` as its own; in tree order.
 
     An empty value resets: the account inherits again. Two queries however large the tree is.
@@ -57,11 +57,11 @@ def effects(tenant: Tenant, values: Mapping[str, Any], issuer: Issuer | None) ->
                 changed[account.pk, name] = changed[now[account.pk].parent_id or 0, name]
             before, after = changed[account.pk, name]
             if before != after:
-                found.append(Effect(account, name, before, after))
+                found.append(SettingChange(account, name, before, after))
     return found
 
 
-def seal(found: list[Effect]) -> str:
+def seal(found: list[SettingChange]) -> str:
     """A short hash of effects as they were shown."""
     told = [(effect.account.reference, effect.name, str(effect.before), str(effect.after)) for effect in found]
     return sha256(json.dumps(told).encode()).hexdigest()[:20]

@@ -1,8 +1,8 @@
-"""The numbers of the account tree against the parents they are made from."""
+"""The account tree: accounts are hung elsewhere, its numbers are compared with the parents they are made from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from tenants.errors import OperatorError
+from tenants.models import Tenant
 from tenants.transactions import tree_lock
 from tenants.tree_numbers import number_trees
 
@@ -86,6 +87,21 @@ def faults() -> Iterator[Fault]:
                 names = names or [column.name for column in cursor.description]
                 found = dict(zip(names, row, strict=True))
                 yield Fault(found["account"], str(reason) % found)
+
+
+@transaction.atomic
+def hang(accounts: Iterable[Tenant], parent: Tenant | None) -> None:
+    """Put accounts, each with all below it, last under ``parent``, or at the top; the tree is numbered anew once.
+
+    The caller has looked whether they may stand there.
+    """
+    tree_lock()
+    keys = [account.pk for account in accounts]
+    if not keys:
+        return
+    left = list(Tenant.objects.filter(pk__in=keys).order_by().values_list("tree_id", flat=True).distinct())
+    Tenant.objects.filter(pk__in=keys).update(parent=parent)
+    number_trees([parent.pk] if parent else keys, left=sorted(left))
 
 
 @transaction.atomic

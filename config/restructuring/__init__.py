@@ -4,11 +4,22 @@ The tree has no days (docs/adr): a change is planned as a row and made on its da
 """
 
 from config.restructuring.effects import Effect, RestructuringRefused, RightCopied
-from config.restructuring.planning import CarriedOut, carry_out, carry_out_due, plan, preview, withdraw
+from config.restructuring.planning import (
+    RIGHT,
+    CarriedOut,
+    PlannerLacksRights,
+    carry_out,
+    carry_out_due,
+    plan,
+    preview,
+    withdraw,
+)
 
 __all__ = [
+    "RIGHT",
     "CarriedOut",
     "Effect",
+    "PlannerLacksRights",
     "RestructuringRefused",
     "RightCopied",
     "carry_out",

@@ -120,12 +120,6 @@ def _lift(effect: Effect, tenant: Tenant, children: list[Tenant], below: list[in
     """Accounts below come to the parent, or to the top."""
     before = settings_of(below)
     effect.accounts = len(below)
-    parent = tenant.parent
-    if parent:
-        bring_below(effect, children, parent)
-    else:
-        for child in children:
-            child.parent = None
-            child.save()
-    hand_over(effect, below, {tenant.pk}, parent)
+    bring_below(effect, children, tenant.parent)
+    hand_over(effect, below, {tenant.pk}, tenant.parent)
     compare_settings(effect, before, settings_of(below))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
+from billing.models import Subscription
 from invoicing import posting
 from invoicing.models import OpenItem
 from payments.models import DunningBlock
@@ -117,24 +119,55 @@ def hold(*groups: Iterable[int]) -> None:
         lock_payers(sorted(keys | {row[0] for row in cursor.fetchall()}))
 
 
-def settings_of(tenants: Iterable[int]) -> dict[str, dict[str, Any]]:
-    """Per account what is in force; what no account says is the first issuer's, whoever bills the account."""
-    issuer = Issuer.objects.order_by("pk").first()
-    if issuer is None:
-        return {}
+InForce = dict[str, dict[str, dict[str, Any]]]  # by account and issuer: the settings
+
+
+def settings_of(tenants: Iterable[int]) -> InForce:
+    """Per account what is in force with each issuer that it has contracts with; what no account says is the issuer's.
+
+    Of an account without contracts it is told what would be in force with the first issuer.
+    """
     found = list(Tenant.objects.filter(pk__in=list(tenants)).order_by("tree_id", "lft"))
-    names = {tenant.pk: tenant.reference for tenant in found}
-    return {names[key]: asdict(one) for key, one in responsibility.effective(found, issuer).items()}
+    first = Issuer.objects.order_by("pk").first()
+    if first is None:
+        return {}
+    dealing: dict[int, set[int]] = defaultdict(set)
+    contracts = Subscription.objects.filter(tenant__in=found).order_by()
+    for tenant, issuer in contracts.values_list("tenant_id", "issuer_id").distinct():
+        dealing[tenant].add(issuer)
+    told: InForce = {tenant.reference: {} for tenant in found}
+    issuers = Issuer.objects.filter(pk__in={first.pk}.union(*dealing.values())).order_by("pk")
+    for one in issuers:
+        own = [tenant for tenant in found if one.pk in dealing.get(tenant.pk, {first.pk})]
+        names = {tenant.pk: tenant.reference for tenant in own}
+        for key, settings in responsibility.effective(own, one).items():
+            told[names[key]][one.reference] = asdict(settings)
+    return told
 
 
-def compare_settings(effect: Effect, before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
-    """Note what is in force from now on where it was something else."""
-    changed = [reference for reference, now in after.items() if before.get(reference, now) != now]
-    for reference in changed[:NAMED]:
-        for name, value in after[reference].items():
-            if before[reference][name] != value:
-                effect.settings.append(FieldChange(reference, name, _plain(before[reference][name]), _plain(value)))
+def compare_settings(effect: Effect, before: InForce, after: InForce) -> None:
+    """Note what is in force from now on where it was something else; with the issuer where it differs by issuer."""
+    changed = {reference: found for reference, now in after.items() if (found := _changes(before[reference], now))}
+    for reference, by_issuer in list(changed.items())[:NAMED]:
+        told = list(by_issuer.values())
+        if len(after[reference]) == len(told) and all(one == told[0] for one in told):
+            effect.settings += [FieldChange(reference, *change) for change in told[0]]
+        else:
+            for issuer, changes in by_issuer.items():
+                effect.settings += [FieldChange(f"{reference} ({issuer})", *change) for change in changes]
     effect.settings_left = max(0, len(changed) - NAMED)
+
+
+def _changes(
+    before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]
+) -> dict[str, list[tuple[str, str, str]]]:
+    """By issuer: setting, value before and value after, where they differ."""
+    found = {}
+    for issuer, now in after.items():
+        then = before.get(issuer, now)
+        if differing := [(name, _plain(then[name]), _plain(now[name])) for name in now if then[name] != now[name]]:
+            found[issuer] = differing
+    return found
 
 
 def _plain(value: Any) -> str:

@@ -29,9 +29,9 @@ from config.restructuring.moving import OF_CONTRACT, OF_TENANT, hand_over
 from config.restructuring.rights import copy_rights
 from config.restructuring.unbilled import unbilled
 from invoicing.models import Invoice, OpenItem
+from tenants import tree
 from tenants.models import Contact, Tenant
 from tenants.transactions import tree_lock
-from tenants.tree_numbers import number_trees
 
 COPIED = [
     field.name
@@ -192,16 +192,13 @@ def free_reference(subscription: Subscription) -> str:
     return f"{stem}-{number}"
 
 
-def bring_below(effect: Effect, children: Iterable[Tenant], parent: Tenant) -> None:
-    """Hang accounts under ``parent``, all at once; under the tree's lock."""
+def bring_below(effect: Effect, children: Iterable[Tenant], parent: Tenant | None) -> None:
+    """Hang accounts under ``parent`` or at the top, all at once, and note it; under the tree's lock."""
     moved = list(children)
     for child in moved:
         old = child.parent.reference if child.parent else ""
-        effect.fields.append(FieldChange(child.reference, "parent", old, parent.reference))
-    trees = {child.tree_id for child in moved}
-    Tenant.objects.filter(pk__in=[child.pk for child in moved]).update(parent=parent)
-    if moved:
-        number_trees([parent.pk], left=sorted(trees))
+        effect.fields.append(FieldChange(child.reference, "parent", old, parent.reference if parent else ""))
+    tree.hang(moved, parent)
 
 
 def set_closed(effect: Effect, tenant: Tenant) -> None:

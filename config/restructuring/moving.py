@@ -21,6 +21,7 @@ from config.restructuring.effects import (
     settings_of,
     take_over,
 )
+from tenants import tree
 from tenants.models import Tenant
 from tenants.transactions import tree_lock
 
@@ -47,8 +48,7 @@ def move(tenant: Tenant, parent: Tenant | None, *, follows: bool, takes_over: bo
     names = references([tenant.parent_id, parent and parent.pk])
     effect = Effect(accounts=len(moved))
     effect.fields.append(FieldChange(tenant.reference, "parent", names[tenant.parent_id], names[parent and parent.pk]))
-    tenant.parent = parent
-    tenant.save()
+    tree.hang([tenant], parent)
     stay = {parent.pk, *parent.get_ancestors().values_list("pk", flat=True)} if parent else set()
     hand_over(effect, moved, above - stay, parent if follows else None)
     compare_settings(effect, before, settings_of(moved))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -20,6 +20,7 @@ from tenants.errors import OperatorError
 from tenants.models import Tenant, TreeChange
 from tenants.transactions import acting, rehearsal, tree_lock
 
+RIGHT: Final = "tenants.restructure_tenant"
 OPTIONS: dict[str, dict[str, Any]] = {
     TreeChange.Kind.MOVE: {"follows": True, "takes_over": False},
     TreeChange.Kind.MERGE: {"takes_over": True},
@@ -31,6 +32,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "lifts_children": False,
     },
 }
+
+
+class PlannerLacksRights(OperatorError):
+    """Whoever planned a change of the account tree may not make it any more."""
 
 
 def preview(
@@ -76,21 +81,42 @@ def plan(
 def carry_out(change: TreeChange, *, by: User | None, channel: str) -> Effect:
     """Make a planned change; one that was made already, or withdrawn, does nothing.
 
-    Where the account has to wait (``Effect.waits_for``), it stays planned and is tried again by the night. Raises what
-    the change raises; then nothing is changed.
+    Where the account has to wait (``Effect.waits_for``), it stays planned and is tried again by the night. Whoever
+    makes it answers for it: ``by``, or the one who planned it, who must still have the right to. Raises
+    ``PlannerLacksRights`` and what the change raises; then nothing is changed.
     """
-    with acting(actor=change.decided_by, channel=channel, reason=change.reason):
+    with acting(actor=by.get_username() if by else change.decided_by, channel=channel, reason=change.reason):
         tree_lock()
         locked = TreeChange.objects.select_for_update(of=("self",)).select_related("tenant", "target")
         fresh = locked.get(pk=change.pk)
         if fresh.state != TreeChange.State.PLANNED:
             return Effect()
+        if by is None:
+            refuse_without_rights(fresh)
         effect = _make(fresh, by=by, channel=channel)
         fresh.refusal, fresh.outcome = effect.waits_for, _together(fresh.outcome, effect.facts())
         if not effect.waits_for:
             fresh.state, fresh.done_at = TreeChange.State.DONE, Now()
         fresh.save()
         return effect
+
+
+def refuse_without_rights(change: TreeChange) -> None:
+    """Raises ``PlannerLacksRights``: rights are those of the day on which it is made. A command needs none."""
+    if not change.decided_by:
+        return
+    planner = User.objects.filter(username=change.decided_by).first()
+    if planner is not None and planner.is_active and planner.is_staff and planner.has_perm(RIGHT):
+        accounts = {change.tenant_id, change.target_id} - {None}
+        if Tenant.objects.visible_to(planner).filter(pk__in=accounts).count() == len(accounts):
+            return
+    raise PlannerLacksRights(
+        _(
+            "%(who)s planned this and has no right to it any more: somebody who has makes it on the page of"
+            " %(account)s, or withdraws it."
+        )
+        % {"who": change.decided_by, "account": change.tenant.reference}
+    )
 
 
 def _together(before: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import User
+import time_machine
+from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import translation
 
@@ -359,7 +360,7 @@ def test_an_account_that_is_owed_a_credit_is_closed_by_the_night_once_it_was_bil
 
 
 def test_the_night_makes_what_was_planned_on_its_day_and_not_before(issuer):
-    anna = User.objects.create_user("anna")
+    anna = planner()
     restructuring.plan("move", account("SHOP"), account("NEW"), {}, on=MARCH, reason="", by=anna, channel="admin")
     with pytest.raises(restructuring.RestructuringRefused, match="The same change of SHOP is planned already"):
         restructuring.plan("move", account("SHOP"), None, {}, on=MARCH, reason="", by=anna, channel="admin")
@@ -368,6 +369,83 @@ def test_the_night_makes_what_was_planned_on_its_day_and_not_before(issuer):
     business_day.restructure(issuer, on=MARCH)
     assert account("SHOP").parent.reference == "NEW"
     assert Activity.objects.filter(table="tenants_tenant", actor="anna", channel="schedule").exists()
+
+
+def planner() -> User:
+    """Somebody who may restructure, and see all."""
+    anna = User.objects.create_user("anna", is_staff=True)
+    anna.user_permissions.set(Permission.objects.filter(codename__in=["restructure_tenant", "view_tenant"]))
+    return anna
+
+
+RIGHTS_LOST = {
+    "right": lambda anna: anna.user_permissions.clear(),
+    "active": lambda anna: User.objects.filter(pk=anna.pk).update(is_active=False),
+    "staff": lambda anna: User.objects.filter(pk=anna.pk).update(is_staff=False),
+    "gone": lambda anna: anna.delete(),
+    "bounds beside the account": lambda anna: StaffScope.objects.create(user=anna, tenant=account("NEW")),
+    "bounds beside the new parent": lambda anna: StaffScope.objects.create(user=anna, tenant=account("OLD")),
+}
+
+
+@pytest.mark.parametrize("lost", RIGHTS_LOST)
+def test_what_was_planned_is_not_made_once_its_planner_has_no_right_to_it(issuer, lost, admin_client, settings):
+    """It stays planned with the reason until somebody else makes it, who answers for it then."""
+    settings.LANGUAGE_CODE = "en"
+    anna = planner()
+    plan = restructuring.plan(
+        "move", account("SHOP"), account("NEW"), {}, on=MARCH, reason="", by=anna, channel="admin"
+    )
+    RIGHTS_LOST[lost](anna)
+    said = (
+        "anna planned this and has no right to it any more: somebody who has makes it on the page of SHOP, or withdraws"
+        " it."
+    )
+    for _night in range(2):
+        assert restructuring.carry_out_due(on=MARCH).refused == [said]
+    plan.refresh_from_db()
+    assert (plan.state, plan.refusal, account("SHOP").parent.reference) == ("planned", said, "OLD")
+    make = reverse("make_tree_change", args=[plan.pk])
+    admin = User.objects.get(username="admin")
+    with time_machine.travel("2026-02-28 12:00:00+00:00", tick=False):
+        admin_client.force_login(admin)
+        assert "It is planned for" in admin_client.post(make, follow=True).content.decode()
+        assert make not in admin_client.get(reverse("account", args=[plan.tenant_id])).content.decode()
+    with time_machine.travel("2026-03-01 12:00:00+00:00", tick=False):
+        admin_client.force_login(admin)
+        page = admin_client.get(reverse("account", args=[plan.tenant_id])).content.decode()
+        assert said in page and make in page
+        admin_client.post(make)
+    plan.refresh_from_db()
+    assert (plan.state, plan.refusal, account("SHOP").parent.reference) == ("done", "", "NEW")
+    assert Activity.objects.filter(table="tenants_tenant", actor="admin", channel="admin").exists()
+
+
+def test_who_may_not_restructure_makes_no_plan_of_others(issuer, client):
+    plan = restructuring.plan("move", account("SHOP"), None, {}, on=TENTH, reason="", by=None, channel="command")
+    make = reverse("make_tree_change", args=[plan.pk])
+    anna = planner()
+    client.force_login(anna)
+    assert client.get(make).status_code == 405
+    anna.user_permissions.remove(Permission.objects.get(codename="restructure_tenant"))
+    client.logout()
+    client.force_login(User.objects.get(username="anna"))
+    assert client.post(make).status_code == 403
+    assert account("SHOP").parent.reference == "OLD"
+
+
+def test_settings_are_compared_for_each_issuer_that_an_account_deals_with(issuer):
+    """OTHER gives 30 days to pay, MAIN 14: below NEW, which says 7, both change, each from its own."""
+    other = make_issuer(reference="OTHER", payment_days=30)
+    make_contract(other, account("SHOP"), reference="V-OTHER", price=make_price())
+    Tenant.objects.filter(reference="NEW").update(payment_days=7)
+    effect = restructuring.preview("move", account("SHOP"), account("NEW"), {}, on=TENTH)
+    told = {(one.record, one.before, one.after) for one in effect.settings if one.field == "payment_days"}
+    assert told == {("SHOP (MAIN)", "14", "7"), ("SHOP (OTHER)", "30", "7")}
+    Tenant.objects.filter(reference="OLD").update(payment_days=21)
+    effect = restructuring.preview("move", account("SHOP"), account("NEW"), {}, on=TENTH)
+    told = {(one.record, one.before, one.after) for one in effect.settings if one.field == "payment_days"}
+    assert told == {("SHOP", "21", "7")}
 
 
 def test_a_plan_is_withdrawn_once(issuer):
