@@ -30,6 +30,7 @@ from unfold.widgets import (
 )
 
 from billing import contracts
+from billing.contract_import import OWN_DISCOUNTS
 from billing.kernel.changes import MoneyPolicy, When
 from billing.models import Amendment, Discount, Grant, Pause, Product, Subscription
 from tenants.admin import figures
@@ -75,11 +76,11 @@ NAMES_THE_DAY = {Amendment.Kind.CANCELLATION, Amendment.Kind.END}
 
 
 class RecordField(forms.ModelChoiceField):
-    """Records by reference and name."""
+    """Records by reference and name; what an import made for itself has a name alone."""
 
     def label_from_instance(self, record: Any) -> str:
         name = getattr(record, "name", "") or getattr(record, f"name_{get_language()}", "") or record.name_en
-        return f"{record.reference} {name}"
+        return str(name) if record.reference.startswith(OWN_DISCOUNTS) else f"{record.reference} {name}"
 
 
 class AccountField(forms.CharField):

@@ -25,7 +25,10 @@ WIDTHS = (28 * mm, 45 * mm, 20 * mm, 24 * mm, 24 * mm, 24 * mm)
 
 @dataclass(frozen=True, slots=True)
 class PriceFacts:
-    """A price of one contract that changes, a tier of it per entry; ``up_to``: the quantity the tier ends with."""
+    """A price of one contract that changes, a tier of it per entry; ``up_to``: the quantity the tier ends with.
+
+    ``package``: how many units are sold together, where they are; the figures are then those of a package.
+    """
 
     contract: str
     product: str
@@ -37,11 +40,15 @@ class PriceFacts:
     places: int
     before: Decimal
     after: Decimal
+    package: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeFacts:
-    """One letter to one account. With ``may_terminate`` it grants the right to terminate by the day of the change."""
+    """One letter about one account. With ``may_terminate`` it grants the right to terminate by the day of the change.
+
+    ``account`` names whose contracts they are, where the letter goes to somebody else.
+    """
 
     written_on: date
     language: str
@@ -50,6 +57,7 @@ class NoticeFacts:
     reason: str
     may_terminate: bool
     prices: tuple[PriceFacts, ...]
+    account: str = ""
 
 
 def render(facts: NoticeFacts, style: Style = PLAIN) -> bytes:
@@ -82,6 +90,8 @@ def _wording(facts: NoticeFacts) -> Wording:
 def _context(facts: NoticeFacts, wording: Wording, style: Style) -> dict[str, Any]:
     said = _sentences(facts, wording)
     info = [(_("Date"), wording.day(facts.written_on)), (_("Customer no."), facts.customer.reference)]
+    if facts.account:
+        info.append((_("Contracts of"), facts.account))
     return {
         **letter_context(facts.seller, facts.customer, wording, style),
         **heading_context(facts.seller, said["title"], said["title"], info),
@@ -127,10 +137,13 @@ def _termination(facts: NoticeFacts, wording: Wording, first: date) -> str:
 
 def _name(facts: NoticeFacts, price: PriceFacts) -> str:
     parts = [price.product, price.interval]
-    if price.is_per_unit:
+    wording = Wording(facts.language, price.currency, price.places)
+    if price.is_per_unit and price.package:
+        parts.append(_("per package of %(quantity)s") % {"quantity": wording.number(price.package)})
+    elif price.is_per_unit:
         parts.append(_("per unit"))
     if price.up_to:
-        bound = Wording(facts.language, price.currency, price.places).number(Decimal(price.up_to))
+        bound = wording.number(Decimal(price.up_to))
         parts.append(_("up to %(quantity)s") % {"quantity": bound})
     return ", ".join(parts)
 

@@ -1,4 +1,4 @@
-"""Each letter about new prices: its file, made once, and its e-mails to the account's billing contacts."""
+"""Each letter about new prices: its file, made once, and its e-mails to who is invoiced."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import translation
 
 from billing.kernel.money import places_of
-from billing.models import Item, PriceChange, PriceNotice
+from billing.models import Item, Price, PriceChange, PriceNotice
 from billing.models.catalog import Interval
 from invoicing import parties
 from invoicing.einvoice.facts import PartyFacts
 from invoicing.pdf import troubles
 from invoicing.pdf.style import style_of
 from invoicing.price_notice.letter import NoticeFacts, PriceFacts, cover_note, file_title, render
-from tenants import files, messages
-from tenants.models import Contact, Message, Tenant
+from tenants import entities, files, messages, notifications
+from tenants.models import Message, Tenant
+from tenants.responsibility import lines_of
 from tenants.transactions import wake
 
 PATIENCE = timedelta(minutes=10)  # after which a letter without a file is no longer just waiting for a worker
@@ -61,8 +62,10 @@ def write_notices(*, limit: int, on_each: Callable[[], None] | None = None) -> i
 
 def facts_of(notice: PriceNotice) -> NoticeFacts:
     """A letter as plain data; the reason, written in the issuer's language, stands in letters of that language."""
-    changes = notice.changes.select_related("subscription", "price_before__product").order_by(
-        "effective_on", "subscription__reference", "line"
+    changes = (
+        notice.changes.select_related("subscription", "price_before__product")
+        .prefetch_related("price_before__tiers")
+        .order_by("effective_on", "subscription__reference", "line")
     )
     opened = Item.objects.filter(amendment__price_change__notice=notice).values_list("amendment", "interval")
     intervals: dict[int | None, str] = dict(opened)
@@ -72,22 +75,49 @@ def facts_of(notice: PriceNotice) -> NoticeFacts:
             for change in changes
             for fact in _prices(change, Interval(intervals[change.amendment_id]).label, notice.language)
         )
+    recipients = recipients_of(notice)
+    customer = recipients[0] if len(recipients) == 1 else notice.tenant
     return NoticeFacts(
         written_on=notice.written_on,
         language=notice.language,
         seller=PartyFacts(**parties.seller_of(notice.campaign.issuer)),
-        customer=PartyFacts(**{name: getattr(notice.tenant, name) for name in PARTY}),
+        customer=PartyFacts(**{name: getattr(customer, name) for name in PARTY}),
+        account="" if customer == notice.tenant else f"{notice.tenant.reference} {notice.tenant.name}",
         reason=notice.campaign.reason if notice.language == notice.campaign.issuer.language else "",
         may_terminate=notice.campaign.may_terminate,
         prices=prices,
     )
 
 
+def recipients_of(notice: PriceNotice) -> list[Tenant]:
+    """Who is invoiced for the contracts of a letter, each once, in tree order: to whom it is written."""
+    contracts = [
+        change.subscription
+        for change in notice.changes.select_related("subscription__invoice_to", "subscription__tenant__invoice_to")
+    ]
+    wanted = {one.pk: one.invoice_to or one.tenant.invoice_to or one.tenant for one in contracts}
+    lines = lines_of([*(one.tenant for one in contracts), *wanted.values()])
+    found = {
+        account.pk: account
+        for one in contracts
+        for account in [entities.recipient_of(lines[one.tenant_id], lines[wanted[one.pk].pk])]
+    }
+    return sorted(found.values(), key=lambda account: (account.tree_id, account.lft)) or [notice.tenant]
+
+
+def _packages(price: Price) -> Iterator[Decimal | None]:
+    """How many units each tier sells together, in the order of the tiers."""
+    for tier in price.tiers.all():
+        yield tier.package_size or (price.package_size if price.model == Price.Model.PACKAGE else None)
+
+
 def _prices(change: PriceChange, interval: Any, language: str) -> Iterator[PriceFacts]:
     """The figures of a price, tier by tier; those that stay (an amount of nothing) are left out."""
     product = change.price_before.product
     assert change.effective_on is not None
-    for old, new in zip_longest(change.tiers_before, change.tiers_after, fillvalue=["", "0", "0"]):
+    packages = chain(_packages(change.price_before), repeat(None))
+    tiers = zip_longest(change.tiers_before, change.tiers_after, fillvalue=["", "0", "0"])
+    for (old, new), package in zip(tiers, packages, strict=False):
         for at in UNIT_PRICE, FLAT_AMOUNT:
             if old[at] != new[at]:
                 yield PriceFacts(
@@ -101,6 +131,7 @@ def _prices(change: PriceChange, interval: Any, language: str) -> Iterator[Price
                     places=places_of(change.currency),
                     before=Decimal(old[at]),
                     after=Decimal(new[at]),
+                    package=package,
                 )
 
 
@@ -126,17 +157,14 @@ def _write(notice: PriceNotice) -> None:
             file=file,
             file_name=re.sub(r"[^\w.-]+", "-", f"{file_title(facts)}-{notice.written_on.isoformat()}") + ".pdf",
         )
-        for address in _addresses(notice.tenant)
+        for address in _addresses(notice)
     ]
     notice.messages.set(Message.objects.bulk_create(written))
     if written:
         wake("tenants.send_pending")
 
 
-def _addresses(account: Tenant) -> list[str]:
-    """The billing contacts of the account, or its own address; without either, those of who gets its invoices."""
-    for tenant in filter(None, (account, account.invoice_to)):
-        contacts = Contact.objects.filter(tenant=tenant, is_billing=True).values_list("email", flat=True)
-        if found := messages.addresses(contacts, otherwise=tenant.email):
-            return found
-    return []
+def _addresses(notice: PriceNotice) -> list[str]:
+    """Those who want to be told of prices at each recipient, by preference and role; each address once."""
+    found = notifications.recipients(notifications.Event.PRICE_CHANGED, recipients_of(notice))
+    return messages.addresses((address for of_account in found.values() for address in of_account), otherwise="")

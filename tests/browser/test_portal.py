@@ -19,6 +19,8 @@ WORDS = {
         "": "Übersicht",
         "documents/": "Mit anderen abgerechnet",
         "payments/": "Überweisung an",
+        "payments/account/": "Anfangssaldo",
+        "calendar/": "Rechnungen der nächsten zwölf Monate",
         "contracts/": "Vertrag kündigen",
         "contacts/": "Ansprechpartner",
         "security/": "Zweiter Faktor",
@@ -27,6 +29,8 @@ WORDS = {
         "": "Overview",
         "documents/": "Invoiced with others",
         "payments/": "Transfer to",
+        "payments/account/": "Opening balance",
+        "calendar/": "Invoices of the next twelve months",
         "contracts/": "Cancel the contract",
         "contacts/": "Contacts",
         "security/": "Second factor",
@@ -69,7 +73,7 @@ def test_a_customer_looks_around_and_cancels(served, settings, tmp_path):
                 for part, words in WORDS[language].items():
                     page.goto(f"{served}/portal/{part}")
                     assert words in page.locator("main").inner_text(), part
-                    looked_at(page, f"{size}-{language}-{part.strip('/') or 'overview'}")
+                    looked_at(page, f"{size}-{language}-{part.strip('/').replace('/', '-') or 'overview'}")
                 page.goto(f"{served}/portal/documents/")
                 with page.expect_download() as fetched:
                     page.locator("a[href$='/pdf/']").first.click()

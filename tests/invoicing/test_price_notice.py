@@ -15,7 +15,7 @@ from billing.models import PriceNotice
 from invoicing import price_notice
 from invoicing.price_notice import NoticeFacts, PriceFacts, cover_note, render
 from tenants import files
-from tenants.models import Contact, Message
+from tenants.models import Contact, Message, NotificationPreference
 from tests.billing.test_campaigns import ANNOUNCED, make_campaign
 from tests.builders import make_issuer, make_price, make_tenant
 from tests.facts import make_reminder
@@ -142,6 +142,68 @@ def test_without_an_address_the_recipient_of_the_invoices_is_written_to():
     campaigns.apply(campaigns.announce(make_campaign(issuer), on=ANNOUNCED, by=None, channel="command"))
     price_notice.write_notices(limit=10)
     assert Message.objects.get().recipient == "gruppe@example.com"
+
+
+@pytest.mark.django_db
+def test_the_recipient_of_the_contracts_is_written_to_even_if_the_account_has_an_address():
+    """The contract's recipient before the account's; a customer in law of its own before either."""
+    issuer = make_issuer()
+    group = make_tenant(reference="GROUP", name="Gruppe AG", email="gruppe@example.com")
+    division = make_tenant(reference="DIV", kind="branch", parent=group, email="sparte@example.com")
+    branch = make_tenant(reference="BRANCH", name="Filiale", parent=division, kind="branch", invoice_to=group)
+    firm = make_tenant(reference="FIRM", parent=group, invoice_to=group, email="firma@example.com")
+    make_contract(issuer, branch, reference="V-BRANCH")
+    own = make_tenant(reference="OWN", parent=division, kind="branch", invoice_to=group)
+    make_contract(issuer, own, reference="V-OWN", invoice_to=division)
+    make_contract(issuer, firm, reference="V-FIRM")
+    campaigns.apply(campaigns.announce(make_campaign(issuer), on=ANNOUNCED, by=None, channel="command"))
+    price_notice.write_notices(limit=10)
+    letters = PriceNotice.objects.select_related("tenant")
+    sent = {letter.tenant.reference: [m.recipient for m in letter.messages.all()] for letter in letters}
+    assert sent == {
+        "BRANCH": ["gruppe@example.com"],
+        "OWN": ["sparte@example.com"],
+        "FIRM": ["firma@example.com"],
+    }
+    letter = words_of(files.read(PriceNotice.objects.get(tenant=branch).file))
+    assert "Gruppe AG" in letter and "Verträge von BRANCH Filiale" in letter
+    assert "Verträge von" not in words_of(files.read(PriceNotice.objects.get(tenant=firm).file))
+
+
+@pytest.mark.django_db
+def test_preferences_say_which_contacts_are_told_of_prices():
+    issuer = make_issuer()
+    group = make_tenant(email="zentrale@example.com")
+    account = make_tenant(parent=group)
+    for flag in ("is_billing", "is_approver", "is_technical"):
+        Contact.objects.create(tenant=account, name=flag, email=f"{flag}@example.com", **{flag: True})
+    make_contract(issuer, account)
+    campaigns.apply(campaigns.announce(make_campaign(issuer), on=ANNOUNCED, by=None, channel="command"))
+    notice = PriceNotice.objects.get()
+    tell = price_notice.sending._addresses
+    assert sorted(tell(notice)) == ["is_approver@example.com", "is_billing@example.com"]
+    NotificationPreference.objects.create(tenant=group, event="price_changed", role="approver", is_wanted=False)
+    NotificationPreference.objects.create(tenant=account, event="price_changed", role="technical")
+    assert sorted(tell(notice)) == ["is_billing@example.com", "is_technical@example.com"]
+    price_notice.write_notices(limit=10)
+    assert {m.recipient for m in Message.objects.all()} == {"is_billing@example.com", "is_technical@example.com"}
+
+
+@pytest.mark.django_db
+def test_packages_are_printed_with_their_size():
+    issuer = make_issuer()
+    account = make_tenant(language="de")
+    packages = make_price((None, "50.00", "0"), model="package", package_size=Decimal(100))
+    tiers = make_price(("10", "8.00", "0"), (None, "6.00", "0"), model="graduated")
+    tiers.tiers.filter(up_to=None).update(package_size=Decimal(1000))
+    make_contract(issuer, account, reference="V-PACK", price=packages)
+    make_contract(issuer, account, reference="V-TIER", price=tiers)
+    campaigns.apply(campaigns.announce(make_campaign(issuer), on=ANNOUNCED, by=None, channel="command"))
+    price_notice.write_notices(limit=10)
+    said = words_of(files.read(PriceNotice.objects.get().file))
+    assert "je Paket zu 100 01.01.2027 50,00 EUR 51,50 EUR" in said
+    assert "je Einheit, bis 10 01.01.2027 8,00 EUR 8,24 EUR" in said
+    assert "je Paket zu 1.000 01.01.2027 6,00 EUR 6,18 EUR" in said
 
 
 @pytest.mark.django_db

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing import contracts
-from billing.admin.amendments import ICONS
-from billing.models import Amendment, Pause, Subscription
+from billing.admin.amendments import ICONS, RecordField
+from billing.models import Amendment, Discount, Pause, Subscription
 from tests.billing.test_contracts import nets
 from tests.builders import make_grant, make_issuer, make_price, make_product, make_tenant
 from tests.pages import filled
@@ -153,3 +153,10 @@ def test_an_amended_contract_is_closed_even_if_it_was_never_charged(admin_client
     form = filled(admin_client.get(page(contract)))
     assert "starts_on" not in form
     assert "items-0-quantity" not in form
+
+
+def test_a_discount_is_chosen_by_its_name_and_by_a_reference_that_people_gave_it():
+    for reference in ("file:10/3", "TREUE"):
+        Discount.objects.create(reference=reference, name_de="x", name_en="Discount 10 %", kind="percent", percent=10)
+    offered = [label for _value, label in RecordField(Discount.objects.order_by("reference")).choices][1:]
+    assert sorted(offered) == ["Discount 10 %", "TREUE Discount 10 %"]
