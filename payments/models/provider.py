@@ -163,6 +163,7 @@ class ProviderOrder(models.Model):
     )
     text = models.CharField(_("text"), max_length=200)
     language = models.CharField(_("language"), max_length=5)
+    made_on = models.DateField(_("made for"), null=True, blank=True)
     page_id = models.CharField(_("page of the provider"), max_length=100, blank=True)
     page_url = models.TextField(_("address of the page"), blank=True)
     page_until = models.DateTimeField(_("page is open until"), null=True, blank=True)
@@ -190,7 +191,7 @@ class ProviderOrder(models.Model):
 
 
 class ProviderRefund(models.Model):
-    """A refund by way of the provider: of which payment, and who besides the requester agreed. Then it is carried out."""
+    """A refund by way of the provider: of which payment, and who besides the requester agreed to it."""
 
     refund = models.OneToOneField(Refund, models.PROTECT, related_name="at_provider", verbose_name=_("refund"))
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="provider_refunds", verbose_name=_("payment"))
@@ -326,6 +327,33 @@ class ProviderPayout(models.Model):
 
     def __str__(self) -> str:
         return self.external_id
+
+
+class ProviderComparison(models.Model):
+    """A day on which our books were compared with the provider's, and how much there was to compare."""
+
+    account = models.ForeignKey(
+        ProviderAccount, models.PROTECT, related_name="comparisons", verbose_name=_("account at the provider")
+    )
+    day = models.DateField(_("day"))
+    compared_at = models.DateTimeField(_("compared at"))
+    payments = models.PositiveIntegerField(_("payments"))
+    refunds = models.PositiveIntegerField(_("refunds"))
+    chargebacks = models.PositiveIntegerField(_("chargebacks"))
+    payouts = models.PositiveIntegerField(_("payouts"))
+    differences = models.PositiveIntegerField(_("differences"))
+
+    visibility = Visibility(issuers=("account__issuer",))
+    objects = VisibleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("comparison with the provider")
+        verbose_name_plural = _("comparisons with the provider")
+        ordering = ["-day", "-id"]
+        constraints = [models.UniqueConstraint(fields=["account", "day"], name="provider_comparison_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.day}"
 
 
 class ProviderFinding(models.Model):

@@ -16,6 +16,7 @@ from payments.models import (
     Payment,
     PaymentMethod,
     ProviderAccount,
+    ProviderComparison,
     ProviderCustomer,
     ProviderEvent,
     ProviderFinding,
@@ -78,6 +79,16 @@ def provide_some(issuer: Issuer, payer: Tenant) -> None:
         charges_entry_id=charges,
         arrives_on=PAID_OUT_ON,
     )
+    ProviderComparison.objects.create(
+        account=account,
+        day=PAID_OUT_ON,
+        compared_at=datetime(2026, 3, 6, tzinfo=UTC),
+        payments=1,
+        refunds=0,
+        chargebacks=0,
+        payouts=1,
+        differences=1,
+    )
     ProviderFinding.objects.create(account=account, day=PAID_OUT_ON, kind="missing_payment", external_id="pi_9")
 
 
@@ -113,6 +124,7 @@ TRIES = [
         "provider_payout_charges_are_booked",
         copy_of("payments_providerpayout", "true", external_id="'po_2'", charges="0"),
     ),
+    ("provider_comparison_once_a_day", copy_of("payments_providercomparison", "true")),
     ("provider_finding_once", copy_of("payments_providerfinding", "true")),
     ("provider_finding_explained_with_reason", "update payments_providerfinding set explained_at = now()"),
     *(
