@@ -33,8 +33,8 @@ from invoicing import (
     webhook_events,
 )
 from invoicing.models import BillRun
-from payments import dunning
-from payments.models import DunningRun
+from payments import dunning, matching
+from payments.models import BankAccount, DunningRun
 from tenants import messages, vat_inquiries, webhooks
 from tenants.errors import OperatorError
 from tenants.models import Activity, Issuer, Message, VatInquiry, WebhookMessage
@@ -114,6 +114,12 @@ def confirm(issuer: Issuer, *, on: date) -> int:
     return vat_inquiries.ask_again(issuer, {key for row in named for key in row if key is not None}, on=on)
 
 
+def settle(issuer: Issuer, *, on: date) -> list[matching.Result]:
+    """Match the bank lines that wait, and book those that are certain, so that nobody is reminded of what is paid."""
+    with acting(actor="", channel="schedule"):
+        return [matching.match(account) for account in BankAccount.objects.filter(issuer=issuer, is_active=True)]
+
+
 def remind(issuer: Issuer, *, on: date) -> DunningRun:
     """Write the reminders that are due on ``on``."""
     return dunning.remind(issuer, on=on)
@@ -157,11 +163,11 @@ def start_night(*, now: datetime) -> None:
 
 
 def run_day(issuer: Issuer, *, on: date) -> None:
-    """Restructure, renew, ask about VAT ids, bill and remind; the workers are woken for what follows.
+    """Restructure, renew, ask about VAT ids, bill, settle and remind; the workers are woken for what follows.
 
     One part's trouble does not stop the others. What did not work is found by ``missed`` and tried again.
     """
-    for part in (restructure, renew, confirm, bill, remind):
+    for part in (restructure, renew, confirm, bill, settle, remind):
         with _by_itself("A part of the night failed", issuer=issuer.pk, part=part.__name__):
             part(issuer, on=on)
 
