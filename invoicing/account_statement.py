@@ -128,7 +128,8 @@ def rows(found: list[Statement]) -> Iterator[tuple[str, Movement]]:
 
 
 def _scope(tenant: Tenant, with_descendants: bool, among: QuerySet[OpenItem] | None) -> tuple[str, dict[str, Any]]:
-    seen, values = "true", {}
+    seen = "true"
+    values: dict[str, Any] = {}
     if among is not None:
         keys, values = named_keys_of(among)
         seen = f"o.id in ({keys})"

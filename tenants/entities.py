@@ -13,10 +13,14 @@ PART_OF_THE_PARENT: Final = frozenset({Tenant.Kind.BRANCH.value, Tenant.Kind.DEP
 class Node(Protocol):
     """An account as far as the law goes: ``Tenant``, or what a run reads of it."""
 
-    id: Any
-    kind: Any
-    vat_id: Any
-    contracting_party_id: Any
+    @property
+    def id(self) -> Any: ...
+    @property
+    def kind(self) -> Any: ...
+    @property
+    def vat_id(self) -> Any: ...
+    @property
+    def contracting_party_id(self) -> Any: ...
 
 
 Account = TypeVar("Account", bound=Node)

@@ -40,7 +40,7 @@ class Command(BaseCommand):
             report, shown = archive.Report(), 0
             try:
                 with progress_bar(self.stderr, total, gettext("documents")) as advance:
-                    for report in archive.write(to, archive.documents(first, through, only and [only])):
+                    for report in archive.write(to, archive.documents(first, through, [only] if only else None)):
                         advance(report.documents - shown)
                         shown = report.documents
             except OperatorError as refusal:
