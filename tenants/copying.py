@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from io import StringIO
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Final
 
 from django.db import connection, models
+from psycopg2 import Error
 
+PORTION: Final = 1 << 16
+# "offset 0": asked once, not for each key
+SEQUENCE: Final = "(select pg_get_serial_sequence(%s, 'id')::regclass as name offset 0) s"
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -19,13 +23,12 @@ def new_keys(**counts: int) -> dict[str, list[int]]:
         with connection.cursor() as cursor:
             cursor.execute(
                 " union all ".join(
-                    f"select '{table}', nextval(pg_get_serial_sequence('{table}', 'id')) from generate_series(1, %s)"
+                    f"select '{table}', array(select nextval(s.name) from generate_series(1, %s), {SEQUENCE})"
                     for table in wanted
                 ),
-                list(wanted.values()),
+                [argument for table, count in wanted.items() for argument in (count, table)],
             )
-            for table, key in cursor.fetchall():
-                keys[table].append(key)
+            keys |= dict(cursor.fetchall())
     return keys
 
 
@@ -34,16 +37,46 @@ def table_of(model: type[models.Model]) -> str:
 
 
 def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """COPY ``rows`` into ``table``: None is null, everything else goes by its ``str``; JSON comes as text."""
-    buffer = StringIO()
-    write = buffer.write
-    for row in rows:
-        write("\t".join(map(_cell, row)) + "\n")
-    if not buffer.tell():
+    """COPY ``rows`` into ``table``: None is null, everything else goes by its ``str``; JSON comes as text.
+
+    Rows are put into text while the database takes in those before, so making them must not ask it anything.
+    """
+    lines = ("\t".join(map(_cell, row)) + "\n" for row in rows)
+    first = next(lines, None)
+    if first is None:
         return
-    buffer.seek(0)
+    text = _Text(chain([first], lines))
     with connection.cursor() as cursor, connection.wrap_database_errors:  # as for each other statement
-        cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin", buffer)
+        try:
+            cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin", text, PORTION)
+        except Error:
+            if text.error is not None:
+                raise text.error from None
+            raise
+
+
+class _Text:
+    """Lines as the file that ``copy_expert`` reads, a portion at a time.
+
+    Of an ``error`` while a line is made the database is told in words, and refuses the rows; the error itself is kept.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.error: BaseException | None = None
+
+    def read(self, size: int) -> str:
+        portion, length = [], 0
+        try:
+            for line in self._lines:
+                portion.append(line)
+                length += len(line)
+                if length >= size:
+                    break
+        except BaseException as error:
+            self.error = error
+            raise
+        return "".join(portion)
 
 
 def _cell(value: Any) -> str:

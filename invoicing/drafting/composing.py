@@ -14,7 +14,6 @@ from billing.kernel.money import places_of
 from invoicing import allowances, book_vat, former_vat, grouping, parties, taxation
 from invoicing.drafting.details import Details
 from invoicing.drafting.draft import Draft, DraftLine, DraftSection
-from invoicing.drafting.hashing import content_hash_of
 from invoicing.drafting.reading import Facts, facts_for
 from invoicing.drafting.refusing import refuse_beyond_bounds, refuse_itself, refuse_unprintable
 from invoicing.kernel import vat
@@ -159,7 +158,6 @@ def _draft(chunk: Chunk, together: Together, group: list[Taxed]) -> Draft:
         draft.vat_check = check.key or None
     if proof is None and chunk.taxes.waits(recipient, facts, treatments.values()):
         draft.waits_for = Invoice.WaitsFor.VAT_CHECK.value
-    draft.content_hash = content_hash_of(draft)
     return draft
 
 

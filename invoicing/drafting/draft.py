@@ -39,7 +39,7 @@ class DraftSection:
 
 @dataclass(slots=True)
 class Draft:
-    """A document before it has a number; ``key`` is its own from the moment it is written."""
+    """A document before it has a number; keys and content hash are its own from the moment it is written."""
 
     issuer: int
     recipient: Account
@@ -62,9 +62,10 @@ class Draft:
     in_books: book_vat.InBooks | None = None
     vat_check: int | None = None  # that the document relies on
     waits_for: str = ""
+    billed_with: int | None = None  # the payer in whose turn it arose, where that is not its own
     content_hash: str = ""
     key: int = 0
-    billed_with: int | None = None  # the payer in whose turn it arose, where that is not its own
+    section_keys: Sequence[int] = ()
 
     @property
     def billed_payer(self) -> int:
