@@ -22,6 +22,7 @@ from config.portal.doors import for_customers, rights_of
 from invoicing.models import CollectiveStatement, DocumentFile, Invoice, Line, OpenItem, Posting, Section
 from invoicing.sections import amounts_of, open_of
 from payments.models import Letter
+from payments.paid import paid_on
 from tenants import files
 from tenants.admin import figures
 from tenants.models import Tenant
@@ -97,9 +98,9 @@ def section(request: HttpRequest, key: int) -> HttpResponse:
 
 
 def document_rows(user: Any, invoices: Iterable[Invoice]) -> list[dict[str, Any]]:
-    """Rows of a list; four questions however many they are."""
+    """Rows of a list; five questions however many they are."""
     rows = list(invoices)
-    left = left_of(rows)
+    left, paid = left_of(rows), paid_on(row.pk for row in rows)
     kinds: dict[int, list[str]] = {}
     for invoice, kind in DocumentFile.objects.filter(invoice__in=rows).order_by("kind").values_list("invoice", "kind"):
         kinds.setdefault(invoice, []).append(kind)
@@ -113,7 +114,12 @@ def document_rows(user: Any, invoices: Iterable[Invoice]) -> list[dict[str, Any]
             "issued_on": figures.day(invoice.issued_on),
             "due_on": figures.day(invoice.due_on),
             "gross": figures.money(invoice.gross.amount, invoice.currency),
-            "state": state_of(invoice.payer, left.get(invoice.pk, Decimal(0)), is_own=invoice.payer_id in own),
+            "state": state_of(
+                invoice.payer,
+                left.get(invoice.pk, Decimal(0)),
+                is_own=invoice.payer_id in own,
+                paid_on=paid.get(invoice.pk),
+            ),
             "is_settled": not left.get(invoice.pk),
             "files": [(kind, kind.upper()) for kind in kinds.get(invoice.pk, [])],
         }
@@ -124,7 +130,7 @@ def document_rows(user: Any, invoices: Iterable[Invoice]) -> list[dict[str, Any]
 def section_rows(sections: Iterable[Section]) -> list[dict[str, Any]]:
     rows = list(sections)
     documents = [row.invoice_id for row in rows]
-    amounts, left = amounts_of(documents), open_of(documents)
+    amounts, left, paid = amounts_of(documents), open_of(documents), paid_on(documents)
     return [
         {
             "section": part,
@@ -134,7 +140,12 @@ def section_rows(sections: Iterable[Section]) -> list[dict[str, Any]]:
             "net": figures.money(part.net.amount, part.currency),
             "gross": figures.money(amounts[part.invoice_id][part.pk].gross, part.currency),
             "open": figures.money(left[part.invoice_id][part.pk], part.currency),
-            "state": state_of(part.invoice.payer, left[part.invoice_id][part.pk], is_own=False),
+            "state": state_of(
+                part.invoice.payer,
+                left[part.invoice_id][part.pk],
+                is_own=False,
+                paid_on=paid.get(part.invoice_id),
+            ),
             "is_settled": not left[part.invoice_id][part.pk],
         }
         for part in rows
@@ -152,12 +163,14 @@ def left_of(invoices: Iterable[Invoice]) -> dict[int, Decimal]:
     return dict(rows)
 
 
-def state_of(payer: Tenant, left: Decimal, *, is_own: bool) -> str:
-    """Whether a document is paid, and by whom if that is not the customer himself."""
-    if is_own:
-        return gettext("open") if left else gettext("settled")
-    text = gettext("to be paid by %(payer)s") if left else gettext("paid by %(payer)s")
-    return text % {"payer": payer.name}
+def state_of(payer: Tenant, left: Decimal, *, is_own: bool, paid_on: date | None) -> str:
+    """Whether a document is paid, when, and by whom if that is not the customer himself."""
+    facts = {"payer": payer.name, "day": figures.day(paid_on)}
+    if left:
+        return gettext("open") if is_own else gettext("to be paid by %(payer)s") % facts
+    if paid_on is None:  # settled without money: by a credit note, for instance
+        return gettext("settled") if is_own else gettext("paid by %(payer)s") % facts
+    return (gettext("paid on %(day)s") if is_own else gettext("paid by %(payer)s on %(day)s")) % facts
 
 
 def service(line: Line) -> str:

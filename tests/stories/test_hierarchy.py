@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
 
 import pytest
 from django.db.models import Sum
+from django.utils import translation
 from pypdf import PdfReader
 
 from billing import contracts
 from billing.models import Subscription
 from config import books
+from config.portal import pages
 from config.restructuring import moving
-from invoicing import bill_run, calendar, delivery, issuing, pdf, review, section_copies, sections, statements
+from invoicing import (
+    account_statement,
+    bill_run,
+    calendar,
+    delivery,
+    issuing,
+    pdf,
+    review,
+    section_copies,
+    sections,
+    statements,
+)
 from invoicing.models import CollectiveStatement, Delivery, Invoice, OpenItem, Section, SectionCopy, StatementDelivery
+from payments import bank_import, bank_lines, matching
+from payments.models import MatchProposal
 from tenants.copying import new_keys
 from tenants.models import Contact, Issuer, Message, Tenant
 from tenants.responsibility import effective, origins
 from tenants.tree_numbers import number_trees
 from tests.builders import make_issuer, make_price, make_tenant
-from tests.invoicing.test_account_statement import receive
+from tests.config.portal.conftest import customer, signed_in
+from tests.payments.bank_files import Entry, camt
+from tests.payments.test_bank_matching import defer_constraints, iban_of, make_bank_account
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 
 pytestmark = pytest.mark.django_db
@@ -495,9 +513,9 @@ def test_a_po_number_is_inherited_unless_the_contract_names_one(issuer):
     assert sorted(Invoice.objects.values_list("po_number", flat=True)) == ["PO-1", "PO-2"]
 
 
-def test_d17_fifty_end_customers_on_one_invoice(issuer):
-    """Fifty sections; their gross parts add up to what is paid, to the cent, and one payment settles each of them."""
-    provider = make_tenant(reference="MSP")
+def fifty(issuer: Issuer) -> Invoice:
+    """One product, fifty end customers of a provider who pays for them all: one invoice with fifty sections."""
+    provider = make_tenant(reference="MSP", name="Systemhaus Nord GmbH")
     price = make_price((None, "0.37", "0"))
     for n in range(50):
         customer = below(
@@ -510,7 +528,13 @@ def test_d17_fifty_end_customers_on_one_invoice(issuer):
         )
         make_contract(issuer, customer, price=price, quantity=Decimal(n + 1))
     bill(issuer, FEBRUARY)
-    invoice = Invoice.objects.get()
+    defer_constraints()
+    return Invoice.objects.get()
+
+
+def test_d17_fifty_end_customers_on_one_invoice(issuer):
+    """Fifty sections; their gross parts add up to what is to be paid, to the cent."""
+    invoice = fifty(issuer)
     assert invoice.sections.count() == 50
     assert totals(invoice) == (Decimal("471.75"), Decimal("89.63"), Decimal("561.38"))
     assert sum(section.net.amount for section in invoice.sections.all()) == Decimal("471.75")
@@ -520,14 +544,50 @@ def test_d17_fifty_end_customers_on_one_invoice(issuer):
     first = Section.objects.get(tenant__reference="END00")
     assert (parts[first.pk].net, parts[first.pk].vat) == (Decimal("0.37"), Decimal("0.07"))
     assert sound()
-    gross = {section: part.gross for section, part in parts.items()}
-    assert sections.open_of([invoice.pk]) == {invoice.pk: gross}
-    receive(provider, "280.69", date(2026, 2, 10))  # half of it
+    assert sections.open_of([invoice.pk]) == {invoice.pk: {section: part.gross for section, part in parts.items()}}
+
+
+def test_d17_one_transfer_settles_the_section_of_each_of_the_fifty(issuer):
+    """The bank's file is taken in, booked without a person, and each end customer sees that its part is paid."""
+    invoice = fifty(issuer)
+    account = make_bank_account(issuer)
+    transfer = Entry("561.38", f"Rechnung {invoice.number}", "SYSTEMHAUS NORD GMBH", iban_of(1), reference="B1")
+    bank_import.take_in(camt(transfer, day="2026-02-10"), "februar.xml")
+    assert matching.match(account) == matching.Result(looked_at=1, booked=1, proposed=0, unclear=0)
+    left = sections.open_of([invoice.pk])[invoice.pk]
+    assert len(left) == 50 and set(left.values()) == {Decimal("0.00")}
+    with translation.override("de"):
+        told = {row["state"] for row in pages.section_rows(invoice.sections.select_related("invoice__payer"))}
+    assert told == {"bezahlt von Systemhaus Nord GmbH am 02.03.2026"}
+    child = signed_in(customer(Tenant.objects.get(reference="END07"), "sees_invoices"))
+    part = Section.objects.get(tenant__reference="END07")
+    for page in ("documents/", f"sections/{part.pk}/"):
+        shown = child.get(f"/portal/{page}").content.decode()
+        assert "bezahlt von Systemhaus Nord GmbH am 02.03.2026" in shown and "END08" not in shown
+    (statement,) = account_statement.statements(
+        invoice.payer, with_descendants=True, after=None, through=MARCH.replace(day=31)
+    )
+    assert statement.closing == 0
+    assert sound()
+
+
+def test_d17_half_of_it_settles_half_of_each_section_and_the_rest_the_rest(issuer):
+    invoice = fifty(issuer)
+    account = make_bank_account(issuer)
+    gross = {section: part.gross for section, part in sections.amounts_of([invoice.pk])[invoice.pk].items()}
+    half = Entry("280.69", f"1. Rate {invoice.number}", "Systemhaus Nord GmbH", iban_of(1), reference="B1")
+    bank_import.take_in(camt(half), "half.xml")
+    assert matching.match(account) == matching.Result(looked_at=1, booked=0, proposed=1, unclear=0)
+    (proposal,) = MatchProposal.objects.all()
+    bank_lines.book(proposal.line, proposal.payer, matching.shares_of(proposal))
     left = sections.open_of([invoice.pk])[invoice.pk]
     assert sum(left.values()) == Decimal("280.69")
     assert all(abs(part - gross[section] / 2) < Decimal("0.01") for section, part in left.items())
-    receive(provider, "280.69", date(2026, 2, 12))
+    rest = replace(half, purpose=f"2. Rate {invoice.number}", day="2026-03-05", reference="B2")
+    bank_import.take_in(camt(rest, day="2026-03-05", opening="1280.69"), "rest.xml")
+    assert matching.match(account).booked == 1  # what is left of it is named and exact
     assert set(sections.open_of([invoice.pk])[invoice.pk].values()) == {Decimal("0.00")}
+    assert sound()
 
 
 def test_e11_a_reseller_operated_as_an_issuer_invoices_those_below_it(issuer):
