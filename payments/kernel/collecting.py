@@ -76,13 +76,15 @@ class Terms:
 class Calendar:
     """``on``: the day of the run; what is due within ``days_ahead`` bank days is collected.
 
-    The bank has the file ``lead`` bank days before; the payer knows day and amount ``notice`` days before.
+    The bank has the file ``lead`` bank days before; the payer knows day and amount ``notice`` days before. Where he is
+    still to be told, ``review`` days are left for people to look at the run first.
     """
 
     on: date
     days_ahead: int
     notice: int
     lead: int = 1
+    review: int = 0
 
     @property
     def horizon(self) -> date:
@@ -195,7 +197,7 @@ def _attempt(
     day = max(calendar.earliest, *(bank_day_from(claim.due_on) for claim in claims))
     is_told = len(netted) == 1 and _is_told(claims[0], netted[0].amount, day, calendar)
     if not is_told:
-        day = max(day, bank_day_from(calendar.on + timedelta(days=calendar.notice)))
+        day = max(day, bank_day_from(calendar.on + timedelta(days=calendar.notice + calendar.review)))
     if any(is_same_period(terms.rhythm, day, other) for other in terms.collected_on):
         return None, Left.RHYTHM
     return Attempt(amount, day, tuple(netted), is_told), None

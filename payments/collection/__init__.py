@@ -1,0 +1,32 @@
+"""Collecting by SEPA direct debit: proposed, looked at, released as one file, sent, settled by the bank's lines.
+
+What is collected is decided by ``payments.kernel.collecting``; an open item is on one way at a time, which the database
+keeps (``collection_item_one_attempt_at_a_time``). A returned debit is never tried again until a person lets it.
+"""
+
+from payments.collection.approving import approve, refuse, request
+from payments.collection.proposing import propose, rehearse
+from payments.collection.reading import NoCreditor, Planned, Proposal
+from payments.collection.releasing import NotToBeReleased, content_hash, discard, mark_sent, release, take_out
+from payments.collection.settling import NotSettled, fail, settle, take_back
+
+__all__ = [
+    "NoCreditor",
+    "NotSettled",
+    "NotToBeReleased",
+    "Planned",
+    "Proposal",
+    "approve",
+    "content_hash",
+    "discard",
+    "fail",
+    "mark_sent",
+    "propose",
+    "refuse",
+    "rehearse",
+    "release",
+    "request",
+    "settle",
+    "take_back",
+    "take_out",
+]
