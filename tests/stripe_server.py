@@ -137,6 +137,11 @@ def main() -> None:
                 self.move("adjustment", done["id"], -done["amount"], 1500, done["currency"])
             return done
 
+        def told_forget(self, body: Any) -> Any:
+            self.hooks.clear()
+            self.reset()
+            return {"ok": True}
+
         def told_all(self, body: Any) -> Any:
             return {"data": [self.things[key] for key in self.order if self.things[key]["object"] == body["object"]]}
 

@@ -25,6 +25,7 @@ class Rule(StrEnum):
     REFERENCE = "reference"
     EXACT = "exact_amount"
     OLDEST = "oldest_due"
+    COLLECTION = "collection"
     PERSON = "person"
 
 

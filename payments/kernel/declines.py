@@ -18,7 +18,7 @@ FOR_GOOD: Final = frozenset(
     transaction_not_allowed
     """.split()
 )
-NEEDS_CUSTOMER: Final = frozenset({"authentication_required", "authentication_not_handled"})
+NEEDS_CUSTOMER: Final = frozenset({"authentication_required", "authentication_not_handled", "needs_customer"})
 
 # Days to wait after the first, second ... refusal by kind of method. A debit that came back is never tried again
 # unasked: the customer is told first (semantics e7).
