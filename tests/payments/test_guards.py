@@ -25,7 +25,7 @@ from payments.models import (
 )
 from tenants.models import Issuer, Tenant
 from tests.guards import FROZEN, NO_RIGHT, Attempt, assert_refused, attempts, copy_of, guards_of
-from tests.payments import provider_tries
+from tests.payments import debit_tries, provider_tries
 from tests.small_book import committed_small_book
 
 MARCH_2 = date(2026, 3, 2)
@@ -91,6 +91,7 @@ def settle_some() -> None:
     Dispute.objects.create(line=claim.invoice.lines.earliest("pk"), reason="falsch", raised_on=MARCH_2)
     DunningBlock.objects.create(tenant=payer, reason="Ratenplan", starts_on=MARCH_2, ends_before="2026-04-01")
     provider_tries.provide_some(issuer, payer)
+    debit_tries.debit_some(issuer, payer)
 
 
 AN_ITEM = "(select min(id) from invoicing_openitem)"
@@ -98,6 +99,7 @@ AN_ENTRY = "(select min(id) from invoicing_journalentry)"
 BOOKED = ("payment", "allocation", "paymentreturn")
 TRIES = [
     *provider_tries.TRIES,
+    *debit_tries.TRIES,
     *((f"payments_{name}_append_only", f"update payments_{name} set amount = 1", FROZEN) for name in BOOKED),
     *((f"payments_{name}_append_only", f"delete from payments_{name}", FROZEN) for name in BOOKED),
     *((f"payments_{name}_no_truncate", f"truncate payments_{name} cascade", NO_RIGHT) for name in BOOKED),
