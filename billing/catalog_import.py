@@ -466,4 +466,5 @@ RECIPE = Recipe(
     write=write,
     unique=False,
     whole=True,
+    fills=(Product, Price, Tier),
 )

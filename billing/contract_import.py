@@ -591,4 +591,12 @@ def as_cells(subscription: Subscription, item: Item | None, discounts: Iterable[
     return cells
 
 
-RECIPE = Recipe(kind=ImportBatch.Kind.CONTRACTS, columns=COLUMNS, key="contract", judge=judge, write=write, begin=begin)
+RECIPE = Recipe(
+    kind=ImportBatch.Kind.CONTRACTS,
+    columns=COLUMNS,
+    key="contract",
+    judge=judge,
+    write=write,
+    begin=begin,
+    fills=(Subscription, Item, Grant),
+)

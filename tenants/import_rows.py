@@ -50,6 +50,7 @@ class Recipe:
     gets the rows of a chunk whose verdict is "new" or "changed". ``laid`` prepares for judging once all rows are down;
     ``judged`` looks at all rows together once each has its verdict; ``begin`` takes the locks of ``apply``; ``finish``
     closes the writing. ``whole``: records stretch over rows, so that the file is judged and written in one piece.
+    ``fills``: of which records there may be many more afterwards.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Recipe:
     finish: Callable[[ImportBatch], None] = lambda batch: None
     unique: bool = True
     whole: bool = False
+    fills: tuple[type[models.Model], ...] = ()
 
 
 def laid_down(batch: ImportBatch, recipe: Recipe, row: tabular.Row) -> ImportRow:

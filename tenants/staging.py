@@ -22,6 +22,7 @@ from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
 from tenants import tabular
+from tenants.copying import analyse
 from tenants.errors import OperatorError
 from tenants.import_rows import (
     CHANGED,
@@ -38,7 +39,7 @@ from tenants.import_rows import (
     staged_chunks,
     store_verdicts,
 )
-from tenants.models import ImportBatch, ImportRow, Issuer
+from tenants.models import Activity, ImportBatch, ImportRow, Issuer
 from tenants.tabular import UNDECLARED, Declared, Reading
 from tenants.transactions import acting
 
@@ -159,6 +160,8 @@ def apply(recipe: Recipe, batch: ImportBatch, *, actor: str, channel: str) -> No
         refused = ImportBatch.objects.filter(pk=batch.pk).exclude(state=ImportBatch.State.APPLIED)
         refused.update(state=ImportBatch.State.REFUSED, refusal=str(error))
         raise
+    if recipe.fills:
+        analyse(*recipe.fills, ImportRow, Activity)
 
 
 @contextmanager

@@ -403,4 +403,5 @@ RECIPE = Recipe(
     laid=lay_edges,
     judged=refuse_orphans,
     finish=finish,
+    fills=(Tenant, VatCheck),
 )

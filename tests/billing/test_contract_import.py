@@ -17,7 +17,7 @@ from django.utils import translation
 from billing import contract_import
 from billing.models import Charge, Discount, Grant, Item, Subscription
 from tenants import staging
-from tenants.models import ImportBatch, ImportRow
+from tenants.models import Activity, ImportBatch, ImportRow
 from tests.builders import make_grant, make_issuer, make_item, make_price, make_price_class, make_product, make_tenant
 
 ROOT = Path(__file__).parents[2]
@@ -277,6 +277,26 @@ def test_what_is_wrong_in_one_chunk_undoes_the_chunks_before(issuer, monkeypatch
         )
     assert written == [2, 2]
     assert (Subscription.objects.count(), Item.objects.count()) == (0, 0)
+
+
+def test_after_an_import_the_planner_knows_how_much_is_there(own_database):
+    """Otherwise a run reads a book of thousands of contracts as if it were empty, until autovacuum has been there."""
+    make_tenant(reference="T1", price_class=2)
+    make_price(product=make_product(reference="SEAT"), price_class=make_price_class(2))
+    batch = offer(make_issuer(reference="MAIN"), *(f"V{n};T1;SEAT;1;01.01.2026;;;;;;;;;;" for n in range(40)))
+    tables = ("billing_subscription", "billing_item", "tenants_importrow", "tenants_activity")
+    assert set(known_rows(tables).values()) == {-1}
+    apply(batch)
+    known = known_rows(tables)
+    assert (known["billing_subscription"], known["billing_item"], known["tenants_importrow"]) == (40, 40, 40)
+    assert known["tenants_activity"] == Activity.objects.count() > 80
+
+
+def known_rows(tables):
+    """By table: how many rows the planner reckons with; -1 where it was never told."""
+    with connection.cursor() as cursor:
+        cursor.execute("select relname, reltuples::int from pg_class where relname = any(%s)", [list(tables)])
+        return dict(cursor.fetchall())
 
 
 def test_memory_does_not_grow_with_the_file(issuer, monkeypatch):

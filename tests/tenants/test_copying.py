@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 
 from tenants.copying import PORTION, copy_rows, new_keys, table_of
 from tenants.models import Issuer, Tenant
@@ -66,3 +66,11 @@ def test_what_the_database_refuses_is_its_own_error(described_table):
     with pytest.raises(IntegrityError), transaction.atomic():
         copy_rows("described", ("place", "said"), [(1, "a"), (1, "b")])
     assert described() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["pg_class", "tenants_tenant_pkey", "tenants_tenant; drop table tenants_tenant", "none"]
+)
+def test_the_owner_analyses_tables_of_the_book_alone(name):
+    with pytest.raises(Error, match="is no table of this book"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("select kontor_analyse(%s)", [name])
