@@ -19,7 +19,7 @@ help:
 	@echo "make check      format, lint, types, contracts, missing migrations"
 	@echo "make conformance  the engine against published cases (CASES=DIR for another folder)"
 	@echo "make contracts  which part may import which"
-	@echo "make bench      the kernel, and a bill run over N=10000 contracts, measured"
+	@echo "make bench      the kernel, a bill run over N=10000 contracts, and usage taken in, measured"
 	@echo "make torture    the long tests"
 	@echo "make stop       stop the embedded database and broker; the data stay"
 	@echo "make messages   compile the translations"
@@ -57,6 +57,7 @@ contracts: $(VENV)/ready-dev
 bench: $(VENV)/ready-dev messages
 	$(PY) -m tests.bench.kernel
 	$(PY) -m tests.bench.bill_run --contracts 2000 $(N)
+	$(PY) -m tests.bench.usage 200000
 
 stop:
 	@if [ -x $(PY) ]; then $(PY) -m config.servers stop; fi

@@ -6,8 +6,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from billing.metering.intake import STAGE, fold
-from billing.metering.placing import PLACE, PLACED, places_of
+from billing.metering.intake import STAGE
+from billing.metering.placing import FOLD, FOLDED, LASTS, PLACE, PLACED, places_of
 from billing.models import UsageSource
 
 CHUNK: Final = 20_000
@@ -24,10 +24,9 @@ ASSIGN: Final = f"""
                                         value = f.value, label = f.label
           from found f where (e.id, e.occurred_at) = (f.id, f.occurred_at) and {IN_TRAY}
         returning e.id, e.occurred_at, e.tenant_id, e.meter_id, e.day, e.value),
-    folded as (
-        insert into usage_folded select tenant_id, meter_id, day, count(*), coalesce(sum(value), 0), max(value)
-          from placed group by tenant_id, meter_id, day)
-    select id, occurred_at from placed
+    folded as ({FOLDED}),
+    lasts as ({LASTS.format(keys="billing_usagekey")})
+    select count(*) from placed
 """
 
 
@@ -56,15 +55,7 @@ def _chunk(sources: list[UsageSource]) -> int:
             return 0
         keys = [source.pk for source in sources]
         cursor.execute(ASSIGN, {**places.parameters(), "sources": keys, "chunk": CHUNK})
-        found = cursor.fetchall()
-        if found:
-            cursor.execute(
-                "create temporary table if not exists usage_assigned (id bigint, occurred_at timestamptz)"
-                " on commit delete rows; truncate usage_assigned"
-            )
-            cursor.execute(
-                "insert into usage_assigned select * from unnest(%s::bigint[], %s::timestamptz[])",
-                [[key for key, _at in found], [at for _key, at in found]],
-            )
-            fold(cursor, "usage_assigned f join billing_usageevent e on (e.id, e.occurred_at) = (f.id, f.occurred_at)")
-        return len(found)
+        done = int(cursor.fetchone()[0])
+        if done:
+            cursor.execute(FOLD)
+        return done

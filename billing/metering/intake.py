@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext
 
 from billing.metering.events import Event, out_of_time
-from billing.metering.placing import FOLD, LAST, PLACE, PLACED, places_of
+from billing.metering.placing import FOLD, FOLDED, LASTS, PLACE, PLACED, places_of
 from billing.models import UsageBatch, UsageConflict, UsageSource
 from tenants.copying import copy_rows
 from tenants.models import ImportBatch
@@ -47,7 +47,11 @@ STAGE: Final = """
         tenant_id bigint not null, meter_id bigint not null, day date not null,
         count bigint not null, total numeric not null, maximum numeric
     ) on commit delete rows;
-    truncate usage_staged, usage_folded;
+    create temporary table if not exists usage_lasts (
+        tenant_id bigint not null, meter_id bigint not null, day date not null,
+        occurred_at timestamptz not null, key text not null, value numeric not null
+    ) on commit delete rows;
+    truncate usage_staged, usage_folded, usage_lasts;
 """
 # What of two reports of one event must be the same; a quantity that is left out is 1 either way.
 SAME: Final = """
@@ -62,19 +66,26 @@ NEW_KEYS: Final = """
      where (reverses_key = '') = %(plain)s and (reverses_key = '' or target_id is not null) order by key, line
     on conflict do nothing
 """
-# Staged rows whose key is another row's: known before, or earlier in the same batch.
+# Staged rows whose key is another row's: known before, or earlier in the same batch. Looked up one by one: however many
+# events are known, and whether or not the planner has heard of them.
 KNOWN: Final = f"""
-    select s.line, k.id, f.is_same, case when not f.is_same then jsonb_build_object(
-               'occurred_at', s.occurred_at at time zone 'UTC', 'tenant', s.tenant_reference,
-               'application', s.application_reference, 'meter', s.meter_reference, 'user', s.user_name,
-               'quantity', trim_scale(s.quantity)::text, 'properties', s.properties, 'reverses', s.reverses_key) end
-      from usage_staged s join billing_usagekey k on k.source_id = %(source)s and k.key = s.key and k.id <> s.id
-      left join billing_usageevent e on e.id = k.id and e.occurred_at = k.occurred_at
-      cross join lateral (select case when e.id is not null then {SAME.format(e="e")}
-                                      when o.id is not null then {SAME.format(e="o")}
-                                      else k.occurred_at = s.occurred_at end as is_same
-                            from (select 1) one left join usage_staged o on o.id = k.id) f
-     order by s.line
+    select line, id, is_same, case when not is_same then content end from (
+        select s.line, k.id, case when e.id is not null then {SAME.format(e="e")}
+                                  when o.id is not null then {SAME.format(e="o")}
+                                  else k.occurred_at = s.occurred_at end as is_same,
+               jsonb_build_object(
+                   'occurred_at', s.occurred_at at time zone 'UTC', 'tenant', s.tenant_reference,
+                   'application', s.application_reference, 'meter', s.meter_reference, 'user', s.user_name,
+                   'quantity', trim_scale(s.quantity)::text, 'properties', s.properties,
+                   'reverses', s.reverses_key) as content
+          from usage_staged s
+          cross join lateral (select id, occurred_at from billing_usagekey
+                               where source_id = %(source)s and key = s.key limit 1) k
+          left join lateral (select * from billing_usageevent
+                              where id = k.id and occurred_at = k.occurred_at limit 1) e on true
+          left join usage_staged o on o.id = k.id
+         where k.id <> s.id) f
+     order by line
 """
 EVENTS: Final = f"""
     with placed as (
@@ -86,9 +97,9 @@ EVENTS: Final = f"""
           from usage_staged e left join (
                    select e.id, z.tenant_id, m.id as meter_id, p.day, p.value, p.label
                      from usage_staged e {PLACE} where {PLACED} and e.reverses_key = '') p on p.id = e.id
-        returning tenant_id, meter_id, day, value)
-    insert into usage_folded select tenant_id, meter_id, day, count(*), coalesce(sum(value), 0), max(value)
-      from placed where tenant_id is not null group by tenant_id, meter_id, day
+        returning id, occurred_at, tenant_id, meter_id, day, value),
+    folded as ({FOLDED})
+    {LASTS.format(keys="usage_staged")}
 """
 
 
@@ -222,6 +233,7 @@ def _row(place: int, event: Event) -> Sequence[Any]:
 def _store(cursor: Any, intake: Intake, reversals: bool) -> None:
     source = intake.batch.source
     keys = {"source": source.pk, "batch": intake.batch.pk}
+    cursor.execute("analyze usage_staged (id, key, tenant_reference, meter_reference)")
     cursor.execute(NEW_KEYS, {**keys, "plain": True})
     fresh = cursor.rowcount
     if reversals:
@@ -232,31 +244,18 @@ def _store(cursor: Any, intake: Intake, reversals: bool) -> None:
         _set_known_aside(cursor, intake)
     if reversals:
         _set_unreversed_aside(cursor, intake)
-    cursor.execute("analyze usage_staged")
     cursor.execute("select distinct tenant_reference from usage_staged")
     places = places_of([row[0] for row in cursor.fetchall()], source.issuer)
     cursor.execute(EVENTS, places.parameters())
     if reversals:
         _take_back(cursor)
-    fold(cursor, "usage_staged f join billing_usageevent e on (e.id, e.occurred_at) = (f.id, f.occurred_at)")
+    cursor.execute(FOLD)
     if reversals:
         recount(cursor)
 
 
-def fold(cursor: Any, fresh: str) -> None:
-    """Add what is in ``usage_folded`` to the totals; ``fresh`` is the SQL of the events ``e`` that are new in them."""
-    cursor.execute(FOLD)
-    cursor.execute(
-        "select exists (select from usage_folded f join billing_meter m on m.id = f.meter_id"
-        " where m.aggregation = 'last')"
-    )
-    if cursor.fetchone()[0]:
-        cursor.execute(LAST.format(fresh=fresh))
-
-
 def _set_known_aside(cursor: Any, intake: Intake) -> None:
     """Tell replays and conflicts from new events, keep what conflicts, and leave the new events staged."""
-    cursor.execute("analyze usage_staged")
     cursor.execute(KNOWN, {"source": intake.batch.source_id})
     conflicts = []
     for line, key, is_same, content in cursor.fetchall():

@@ -33,28 +33,40 @@ PLACE: Final = f"""
 """
 PLACED: Final = "(m.aggregation = 'count' or p.value is not null or p.label is not null)"
 
-# Sums by series and day, from rows with tenant_id, meter_id, day, value; in order, so that two writers cannot deadlock.
-FOLD: Final = """
-    insert into billing_usagetotal as t (tenant_id, meter_id, day, count, total, maximum, last_key)
-    select tenant_id, meter_id, day, sum(count), sum(total), max(maximum), ''
-      from usage_folded group by tenant_id, meter_id, day order by tenant_id, meter_id, day
+# What was laid down comes to by series and day, and the last value of each where its meter wants that: of two events at
+# one instant that with the greater key in the order of its bytes, then the higher value.
+FOLDED: Final = """
+    insert into usage_folded select tenant_id, meter_id, day, count(*), coalesce(sum(value), 0), max(value)
+      from placed where tenant_id is not null group by tenant_id, meter_id, day
+"""
+LASTS: Final = """
+    insert into usage_lasts select distinct on (p.tenant_id, p.meter_id, p.day)
+           p.tenant_id, p.meter_id, p.day, p.occurred_at, k.key, p.value
+      from placed p join billing_meter m on m.id = p.meter_id and m.aggregation = 'last'
+      join {keys} k on k.id = p.id
+     order by p.tenant_id, p.meter_id, p.day, p.occurred_at desc, k.key collate "C" desc, p.value desc
+"""
+LATER: Final = """
+    excluded.last_at is not null and (t.last_at is null or
+        (excluded.last_at, excluded.last_key collate "C", excluded.last_value)
+            > (t.last_at, t.last_key collate "C", t.last_value))
+"""
+# In the order of the series, so that two writers cannot deadlock.
+FOLD: Final = f"""
+    insert into billing_usagetotal as t
+           (tenant_id, meter_id, day, count, total, maximum, last_at, last_key, last_value)
+    select f.tenant_id, f.meter_id, f.day, f.count, f.total, f.maximum,
+           l.occurred_at, coalesce(l.key, ''), l.value
+      from (select tenant_id, meter_id, day, sum(count) as count, sum(total) as total, max(maximum) as maximum
+              from usage_folded group by tenant_id, meter_id, day) f
+      left join usage_lasts l on (l.tenant_id, l.meter_id, l.day) = (f.tenant_id, f.meter_id, f.day)
+     order by f.tenant_id, f.meter_id, f.day
     on conflict (tenant_id, meter_id, day) do update
        set count = t.count + excluded.count, total = t.total + excluded.total,
-           maximum = greatest(t.maximum, excluded.maximum)
-"""
-# The last value, of the events ``fresh``: by instant, then key in the order of its bytes, then value.
-LAST: Final = """
-    update billing_usagetotal t set last_at = l.occurred_at, last_key = l.key, last_value = l.value
-      from (select distinct on (e.tenant_id, e.meter_id, e.day)
-                   e.tenant_id, e.meter_id, e.day, e.occurred_at, k.key, e.value
-              from {fresh}
-              join billing_meter m on m.id = e.meter_id and m.aggregation = 'last'
-              join billing_usagekey k on k.id = e.id
-             where e.reversed_by_id is null
-             order by e.tenant_id, e.meter_id, e.day, e.occurred_at desc, k.key collate "C" desc, e.value desc) l
-     where (t.tenant_id, t.meter_id, t.day) = (l.tenant_id, l.meter_id, l.day)
-       and (t.last_at is null
-            or (l.occurred_at, l.key collate "C", l.value) > (t.last_at, t.last_key collate "C", t.last_value))
+           maximum = greatest(t.maximum, excluded.maximum),
+           last_at = case when {LATER} then excluded.last_at else t.last_at end,
+           last_key = case when {LATER} then excluded.last_key else t.last_key end,
+           last_value = case when {LATER} then excluded.last_value else t.last_value end
 """
 
 
