@@ -33,8 +33,17 @@ from invoicing import (
     webhook_events,
 )
 from invoicing.models import BillRun
-from payments import dunning, matching
-from payments.models import BankAccount, DunningRun
+from payments import (
+    card_collection,
+    card_refunds,
+    card_selection,
+    dunning,
+    matching,
+    pay_page,
+    provider_events,
+    reconciliation,
+)
+from payments.models import BankAccount, DunningRun, EventHandling
 from tenants import messages, vat_inquiries, webhooks
 from tenants.errors import OperatorError
 from tenants.models import Activity, Issuer, Message, VatInquiry, WebhookMessage
@@ -120,6 +129,12 @@ def settle(issuer: Issuer, *, on: date) -> list[matching.Result]:
         return [matching.match(account) for account in BankAccount.objects.filter(issuer=issuer, is_active=True)]
 
 
+def take(issuer: Issuer, *, on: date) -> int:
+    """Have what is due through ``on`` taken from payers by their saved methods; workers make the attempts."""
+    with acting(actor="", channel="schedule"):
+        return card_selection.select(issuer, on=on)
+
+
 def remind(issuer: Issuer, *, on: date) -> DunningRun:
     """Write the reminders that are due on ``on``."""
     return dunning.remind(issuer, on=on)
@@ -142,6 +157,12 @@ def send_out(*, clock: Callable[[], datetime], bar: Bar = unseen) -> Sent:
     statements.collect_pending()
     statements.print_pending()
     section_copies.print_pending()
+    while card_collection.charge_pending(clock=clock):
+        pass
+    while card_refunds.pay_pending(clock=clock):
+        pass
+    while provider_events.work_off(clock=clock):
+        pass
     sent = 0
     messages.expire(now=clock())
     with bar(Message.objects.claimable(clock()).count(), _("mails")) as advance:
@@ -167,7 +188,7 @@ def run_day(issuer: Issuer, *, on: date) -> None:
 
     One part's trouble does not stop the others. What did not work is found by ``missed`` and tried again.
     """
-    for part in (restructure, renew, confirm, bill, settle, remind):
+    for part in (restructure, renew, confirm, bill, settle, take, remind):
         with _by_itself("A part of the night failed", issuer=issuer.pk, part=part.__name__):
             part(issuer, on=on)
 
@@ -204,12 +225,20 @@ def sweep(*, now: datetime) -> list[str]:
     with _by_itself("Messages of dead workers could not be found"):
         messages.expire(now=now)
         webhooks.expire(now=now)
+        card_collection.expire(now=now)
+        card_refunds.expire(now=now)
+        provider_events.expire(now=now)
     trays: dict[str, Callable[[], Any]] = {
         "invoicing.judge_pending": judging.waiting,
         "invoicing.render_pending": pdf.waiting,
         "invoicing.deliver": delivery.with_address,
         "invoicing.collect": collectable,
         "payments.write_letters": dunning.waiting,
+        "payments.work_off_events": lambda: EventHandling.objects.claimable(now),
+        "payments.charge": lambda: _has_charges(now),
+        "payments.pay_back": lambda: (
+            card_refunds.waiting().claimable(now).exists() or card_refunds.lost(now=now).exists()
+        ),
         "invoicing.write_price_notices": price_notice.waiting,
         "tenants.ask_vies": lambda: VatInquiry.objects.claimable(now),
         "invoicing.settle_vat_checks": vat_waiting.answered,
@@ -234,11 +263,21 @@ def sweep(*, now: datetime) -> list[str]:
             _send("billing.apply_campaign", campaign_id=campaign.pk, expires=STALE)
             woken.append("billing.apply_campaign")
     if _is_time_to_look(now):
+        for account, day in reconciliation.missing(now=now):
+            with _by_itself("A day could not be compared with the provider", account=account.pk):
+                _send("payments.reconcile", account_id=account.pk, day=day.isoformat(), expires=GRACE.seconds)
+                woken.append("payments.reconcile")
         for issuer, on in missed(now=now):
             with _by_itself("A missed night could not be made up for", issuer=issuer.pk):
                 _send("config.day", issuer_id=issuer.pk, on=on.isoformat(), expires=GRACE.seconds)
                 woken.append("config.day")
     return woken
+
+
+def _has_charges(now: datetime) -> bool:
+    """Whether attempts at a provider wait to be made or to be asked about, or pages to be closed."""
+    trays = (card_collection.waiting().claimable(now), card_collection.lost(now=now), pay_page.overdue(now=now))
+    return any(tray.exists() for tray in trays)
 
 
 def _is_time_to_look(now: datetime) -> bool:

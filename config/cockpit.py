@@ -24,11 +24,14 @@ from invoicing import delivery, pdf
 from invoicing.admin.ledger import with_open_amount
 from invoicing.models import BillRun, Invoice, OpenItem, Outcome
 from payments import dunning as dunning_letters
+from payments import reconciliation
+from payments.models import Collection, CollectionMethod, EventHandling
 from tenants.admin import figures
 from tenants.models import Intent, Issuer, Message, Tenant
 from tenants.models.visibility import visibility
 
 MONTHS = 12
+State = Intent.State
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         cards.append(messages_card(user))
     if user.has_perm("billing.view_subscription"):
         cards.append(waiting_card(user))
+    if user.has_perm("payments.view_bankline") and BankAccount.objects.visible_to(user).exists():
+        cards.append(bank_lines_card(user))
     cards += stuck_cards(user, today)
     context |= {
         "title": gettext("Overview"),
@@ -194,6 +199,19 @@ def waiting_card(user: Any) -> Card:
     )
 
 
+def bank_lines_card(user: Any) -> Card:
+    waiting = BankLine.objects.visible_to(user).undecided()
+    count, proposed = waiting.count(), waiting.filter(proposal__certainty__gt=0).count()
+    return Card(
+        gettext("Bank lines to decide"),
+        figures.number(count),
+        gettext("%(proposed)d with a proposal") % {"proposed": proposed} if count else gettext("nothing waits"),
+        reverse("admin:payments_bankline_changelist"),
+        "look" if count else "ok",
+        "playlist_add_check",
+    )
+
+
 def stuck_cards(user: Any, today: date) -> list[Card]:
     """What is made out but does not reach anybody, each with its list; nothing where all is well."""
     cards = []
@@ -253,6 +271,44 @@ def stuck_cards(user: Any, today: date) -> list[Card]:
     for right, page, choice, tone, records, title, note, icon in kinds:
         if user.has_perm(right) and (count := records.filter(visibility(records.model, user)).count()):
             cards.append(Card(title, figures.number(count), note, f"{reverse(page)}?paper={choice}", tone, icon))
+    return cards + provider_cards(user)
+
+
+def provider_cards(user: Any) -> list[Card]:
+    """Differences to a payment provider, its events that are parked, payments of which nobody knows what became."""
+    lost = Collection.objects.filter(method=CollectionMethod.PROVIDER, state__in=[State.UNKNOWN, State.PARKED])
+    kinds: list[tuple[str, QuerySet[Any], str, str, str, str]] = [
+        (
+            "providerfinding",
+            reconciliation.open_findings(),
+            gettext("Differences to the payment provider"),
+            gettext("between its books and ours: look into each"),
+            "?explained_at__isempty=1",
+            "balance",
+        ),
+        (
+            "eventhandling",
+            EventHandling.objects.filter(state=State.PARKED),
+            gettext("Parked events of the provider"),
+            gettext("they do not go with our books"),
+            "?state__exact=parked",
+            "notifications_paused",
+        ),
+        (
+            "collection",
+            lost,
+            gettext("Payments without an answer"),
+            gettext("at the provider; not tried again before it is known what became of them"),
+            "?answer=none",
+            "hourglass_disabled",
+        ),
+    ]
+    cards = []
+    for name, records, title, note, choice, icon in kinds:
+        seen = records.filter(visibility(records.model, user))
+        if user.has_perm(f"payments.view_{name}") and (count := seen.count()):
+            page = f"{reverse(f'admin:payments_{name}_changelist')}{choice}"
+            cards.append(Card(title, figures.number(count), note, page, "act", icon))
     return cards
 
 

@@ -120,6 +120,18 @@ def explain(finding: ProviderFinding, *, explanation: str, now: datetime, by: An
     record(table_of(ProviderFinding), fresh.pk, "explained", {"id": fresh.external_id}, by=by, reason=explanation)
 
 
+def missing(*, now: datetime) -> list[tuple[ProviderAccount, date]]:
+    """Accounts in use whose yesterday, in the issuer's zone, was not compared yet."""
+    found = []
+    for account in ProviderAccount.objects.filter(is_active=True).select_related("issuer").order_by("pk"):
+        zone = ZoneInfo(account.issuer.time_zone)
+        day = now.astimezone(zone).date() - timedelta(days=1)
+        is_there = account.created_at.astimezone(zone).date() <= day
+        if is_there and not ProviderComparison.objects.filter(account=account, day=day).exists():
+            found.append((account, day))
+    return found
+
+
 def open_findings() -> Any:
     """Differences that nobody has explained yet."""
     return ProviderFinding.objects.filter(explained_at=None)
