@@ -25,7 +25,7 @@ from invoicing.admin.ledger import with_open_amount
 from invoicing.models import BillRun, Invoice, OpenItem, Outcome
 from payments import dunning as dunning_letters
 from payments import reconciliation
-from payments.models import Collection, CollectionMethod, EventHandling
+from payments.models import BankAccount, BankLine, Collection, CollectionMethod, EventHandling
 from tenants.admin import figures
 from tenants.models import Intent, Issuer, Message, Tenant
 from tenants.models.visibility import visibility
