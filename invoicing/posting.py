@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from invoicing.kernel.entries import (
     BANK,
     BANK_CHARGES,
+    CASH,
     DEBITS_IN_TRANSIT,
     PROVIDER_CLEARING,
     RECEIVABLES,
@@ -48,6 +49,7 @@ CHART: Final = {
     "vat_OSS": ("1768", "Umsatzsteuer anderer EU-Länder (One-Stop-Shop)"),
     "vat_7": ("1771", "Umsatzsteuer 7 %"),
     BANK: ("1200", "Bank"),
+    CASH: ("1000", "Kasse"),
     DEBITS_IN_TRANSIT: ("1360", "Geldtransit Lastschriften"),
     PROVIDER_CLEARING: ("1361", "Geldtransit Zahlungsdienstleister"),
     REFUNDS_IN_TRANSIT: ("1362", "Geldtransit Erstattungen"),

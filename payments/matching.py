@@ -16,12 +16,13 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from billing.kernel.money import places_of, rounded
+from invoicing.models import OpenItem
 from payments import bank_lines, receiving
 from payments.kernel.allocation import Claim, Rule, Share
 from payments.kernel.matching import Book, Certainty, Document, Line, Match, Matcher, Reason, name_key
 from payments.models import BankAccount, BankLine, Collection, MatchProposal, Payment
 from tenants.encryption import decrypted, keyed_hashes
-from tenants.models import Mandate, Tenant
+from tenants.models import Issuer, Mandate, Tenant
 
 IBAN: Final = "iban"
 REMEMBERED: Final = timedelta(days=400)  # documents that are settled are named again by those who pay twice
@@ -238,6 +239,18 @@ def read_book(account: BankAccount, lines: Sequence[BankLine], hashes: set[str])
         collections=_collections(account, {line.end_to_end_id for line in lines if line.end_to_end_id}),
         small_difference=account.small_difference,
     )
+
+
+def claims_of(issuer: Issuer, payer: int, currency: str) -> list[Claim]:
+    """What is open of the payer's documents, those due first, first."""
+    rows = (
+        OpenItem.objects.filter(issuer=issuer, payer=payer, currency=currency, invoice__isnull=False)
+        .with_open_amount()
+        .filter(open_amount__gt=0)
+        .order_by("due_on", "pk")
+        .values_list("pk", "due_on", "open_amount")
+    )
+    return [Claim(item, due_on, rounded(left, places_of(currency))) for item, due_on, left in rows]
 
 
 def _mandates(account: BankAccount, references: set[str]) -> Mapping[str, int]:

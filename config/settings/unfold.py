@@ -86,6 +86,16 @@ SIDEBAR = [
         ],
     },
     {
+        "title": _("Payments"),
+        "separator": True,
+        "items": [
+            listed(_("Bank lines"), "playlist_add_check", "payments.bankline"),
+            listed(_("Payments"), "payments", "payments.payment"),
+            listed(_("Bank statements"), "receipt", "payments.bankstatement"),
+            listed(_("Bank accounts"), "account_balance_wallet", "payments.bankaccount"),
+        ],
+    },
+    {
         "title": _("Reports"),
         "separator": True,
         "items": [

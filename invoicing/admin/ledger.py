@@ -180,16 +180,24 @@ class OpenItemAdmin(AccountScoped, RecordAdmin):
                 figures.day(posting.entry.booked_on),
                 reverse("admin:invoicing_journalentry_change", args=[posting.entry_id]),
                 posting.entry.get_kind_display(),
+                payment_link(posting.entry),
                 figures.money(posting.amount.amount, posting.currency),
             )
             for posting in item.postings.select_related("entry")
         )
-        return format_html(
-            '<table class="k-table k-narrow">{}</table>',
-            format_html_join(
-                "", '<tr><td>{}</td><td><a class="k-link" href="{}">{}</a></td><td class="k-right">{}</td></tr>', rows
-            ),
-        )
+        row = '<tr><td>{}</td><td><a class="k-link" href="{}">{}</a></td><td>{}</td><td class="k-right">{}</td></tr>'
+        return format_html('<table class="k-table k-narrow">{}</table>', format_html_join("", row, rows))
+
+
+def payment_link(entry: JournalEntry) -> SafeString | str:
+    """From a booking to the payment it is of; nothing where it is of none."""
+    kinds = JournalEntry.Kind
+    of = {kinds.PAYMENT: "entry", kinds.RETURN: "returns__entry"}
+    of |= dict.fromkeys((kinds.ALLOCATION, kinds.DEALLOCATION), "allocations__entry")
+    if entry.kind not in of:
+        return ""
+    url = f"{reverse('admin:payments_payment_changelist')}?{of[JournalEntry.Kind(entry.kind)]}__id__exact={entry.pk}"
+    return format_html('<a class="k-link" href="{}">{}</a>', url, gettext("Payment"))
 
 
 @admin.register(RefundRequest)

@@ -14,6 +14,7 @@ from invoicing.kernel.vat import Case
 
 RECEIVABLES: Final = "receivables"
 BANK: Final = "bank"
+CASH: Final = "cash"
 DEBITS_IN_TRANSIT: Final = "debits_in_transit"  # direct debits that the bank has not credited yet
 PROVIDER_CLEARING: Final = "provider_clearing"  # money that a payment provider holds for us
 REFUNDS_IN_TRANSIT: Final = "refunds_in_transit"  # refunds that the bank has not carried out yet

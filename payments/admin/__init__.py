@@ -1,5 +1,5 @@
-"""Screens of dunning, disputes and the texts of letters."""
+"""Screens of bank statements, payments, dunning, disputes and the texts of letters."""
 
-from payments.admin import disputes, dunning, letter_texts
+from payments.admin import bank_accounts, bank_lines, disputes, dunning, letter_texts, payments
 
-__all__ = ["disputes", "dunning", "letter_texts"]
+__all__ = ["bank_accounts", "bank_lines", "disputes", "dunning", "letter_texts", "payments"]
