@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from celery import current_app, shared_task
 
-from billing import campaigns, catalog_import, contract_import
+from billing import campaigns, catalog_import, contract_import, usage_import
 from billing.models import PriceCampaign
 from tenants import staging
 
 TURN = 60  # seconds of a campaign, after which it lets go of its worker
-RECIPES = {recipe.kind: recipe for recipe in (catalog_import.RECIPE, contract_import.RECIPE)}
+RECIPES = {recipe.kind: recipe for recipe in (catalog_import.RECIPE, contract_import.RECIPE, usage_import.RECIPE)}
 
 
 @shared_task(name="billing.look_import")

@@ -194,13 +194,13 @@ def store(batch: UsageBatch) -> Intake:
     return intake
 
 
-def note(intake: Intake) -> None:
-    """Write down, once, what became of a batch."""
+def note(intake: Intake, *, replayed: int = 0, refused: int = 0) -> None:
+    """Write down, once, what became of a batch; with those that were known or refused before they were laid down."""
     UsageBatch.objects.filter(pk=intake.batch.pk).update(
         accepted=intake.accepted,
-        replayed=len(intake.replayed),
+        replayed=len(intake.replayed) + replayed,
         conflicting=len(intake.conflicts),
-        refused=len(intake.refused),
+        refused=len(intake.refused) + refused,
     )
 
 

@@ -18,6 +18,7 @@ class ImportBatch(models.Model):
         TENANTS = "tenants", _("accounts")
         CONTRACTS = "contracts", _("contracts")
         MANDATES = "mandates", _("mandates")
+        USAGE = "usage", _("usage")
 
     class State(models.TextChoices):
         READ = "read", _("looked at")
