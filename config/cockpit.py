@@ -283,7 +283,7 @@ def provider_cards(user: Any) -> list[Card]:
             reconciliation.open_findings(),
             gettext("Differences to the payment provider"),
             gettext("between its books and ours: look into each"),
-            "?explained_at__isempty=1",
+            "?state=open",
             "balance",
         ),
         (

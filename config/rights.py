@@ -23,6 +23,7 @@ OPERATOR = """
     invoicing.offset_openitem payments.add_dispute
     payments.book_bankline payments.set_aside_bankline payments.add_payment
     payments.start_dunningrun payments.add_dunningblock payments.change_dunningblock payments.delete_dunningblock
+    payments.retire_paymentmethod payments.request_providerrefund payments.release_eventhandling
 """
 APPROVER = """
     billing.add_product billing.change_product billing.add_priceclass billing.change_priceclass
@@ -40,6 +41,9 @@ APPROVER = """
     payments.add_dunninglevel payments.change_dunninglevel payments.delete_dunninglevel
     tenants.change_issuer tenants.add_webhookendpoint tenants.change_webhookendpoint
     tenants.import_issuer billing.import_product
+    payments.add_provideraccount payments.change_provideraccount payments.approve_providerrefund
+    payments.request_providerrefund payments.release_eventhandling
+    payments.confirm_providerpayout payments.explain_providerfinding
 """
 SUPPORT = """
     tenants.view_tenant tenants.view_contact tenants.view_message tenants.view_vatcheck
@@ -47,6 +51,7 @@ SUPPORT = """
     billing.view_tier billing.view_priceclass billing.view_discount billing.view_charge billing.view_changerequest
     invoicing.view_invoice invoicing.view_line invoicing.view_vatshare invoicing.view_delivery invoicing.view_openitem
     payments.view_letter payments.view_reminder payments.view_letterdelivery payments.view_dunningblock
+    payments.view_collection payments.view_paymentmethod
 """
 
 

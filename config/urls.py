@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from billing.admin import aligning, attention, metrics
 from config import account_page, account_reports, account_settings, account_vat, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, offers, vat, what_if
+from payments import hooks
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
@@ -57,4 +58,5 @@ urlpatterns = [
     path("admin/second-factor/", admin.site.admin_view(second_factor.staff_page), name="second_factor"),
     path("admin/", admin.site.urls),
     path("portal/", include("config.portal.urls")),
+    path("webhooks/stripe/<int:key>/", hooks.stripe, name="stripe_webhook"),
 ]

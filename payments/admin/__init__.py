@@ -1,5 +1,23 @@
-"""Screens of bank statements, payments, dunning, disputes and the texts of letters."""
+"""Screens of bank statements, payments, providers, dunning, disputes and the texts of letters."""
 
-from payments.admin import bank_accounts, bank_lines, disputes, dunning, letter_texts, payments
+from payments.admin import (
+    bank_accounts,
+    bank_lines,
+    card_payments,
+    disputes,
+    dunning,
+    letter_texts,
+    payments,
+    providers,
+)
 
-__all__ = ["bank_accounts", "bank_lines", "disputes", "dunning", "letter_texts", "payments"]
+__all__ = [
+    "bank_accounts",
+    "bank_lines",
+    "card_payments",
+    "disputes",
+    "dunning",
+    "letter_texts",
+    "payments",
+    "providers",
+]
