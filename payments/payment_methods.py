@@ -14,7 +14,7 @@ from payments.models import PaymentMethod, ProviderAccount, ProviderCustomer
 from payments.provider_accounts import access_of, required
 from tenants.errors import OperatorError
 from tenants.models import Issuer, Tenant
-from tenants.transactions import lock_payers
+from tenants.transactions import acting, lock_payers
 
 
 class NoAnswer(OperatorError):
@@ -110,12 +110,12 @@ def make_default(method: PaymentMethod) -> None:
     PaymentMethod.objects.filter(pk=fresh.pk).update(is_default=True)
 
 
-def retire(method: PaymentMethod, *, by: Any = None) -> None:
+def retire(method: PaymentMethod, *, by: Any, channel: str) -> None:
     """Take a method out of use, here at once, and at the provider; the latest of the others becomes the standard.
 
     It stays out of use here even if the provider does not answer: nothing is taken by it any more.
     """
-    with transaction.atomic():
+    with acting(actor=by.get_username(), channel=channel):
         lock_payers([method.customer.tenant_id])
         PaymentMethod.objects.filter(pk=method.pk).update(is_active=False, is_default=False)
         others = PaymentMethod.objects.filter(customer=method.customer_id, is_active=True)

@@ -21,7 +21,7 @@ from config.account_page import next_charges
 from config.portal.doors import for_customers, rights_of
 from invoicing.models import CollectiveStatement, DocumentFile, Invoice, Line, OpenItem, Posting, Section
 from invoicing.sections import amounts_of, open_of
-from payments.models import Letter
+from payments.models import Letter, ProviderAccount
 from payments.paid import paid_on
 from tenants import files
 from tenants.admin import figures
@@ -196,6 +196,7 @@ def payments(request: HttpRequest) -> HttpResponse:
     statements = CollectiveStatement.objects.visible_to(request.user).exclude(file=None).select_related("payer")
     context = {
         "sums": open_sums(items, today),
+        "pays_online": bool(paying) and ProviderAccount.objects.filter(is_active=True).exists(),
         "rows": [
             {
                 "item": item,

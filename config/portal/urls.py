@@ -1,6 +1,6 @@
 from django.urls import path
 
-from config.portal import ahead, asking, booked, entering, pages, people
+from config.portal import ahead, asking, booked, entering, pages, paying, people
 
 app_name = "portal"
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("documents/<int:key>/<slug:kind>/", pages.document_file, name="document_file"),
     path("sections/<int:key>/", pages.section, name="section"),
     path("payments/", pages.payments, name="payments"),
+    path("payments/pay/", paying.page, name="pay"),
     path("payments/account/", booked.page, name="account_statement"),
     path("payments/statements/<int:key>/", pages.statement_file, name="statement_file"),
     path("payments/reminders/<int:key>/", pages.letter_file, name="letter_file"),

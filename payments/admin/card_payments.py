@@ -90,7 +90,7 @@ class PaymentMethodAdmin(AccountScoped, RecordAdmin):
     @admin.action(description=_("Take out of use"), permissions=["retire"])
     def retire(self, request: HttpRequest, queryset: QuerySet[PaymentMethod]) -> None:
         for method in queryset.select_related("customer__account", "customer__tenant"):
-            if self.call_in_steps(request, payment_methods.retire, method, by=request.user)[0]:
+            if self.call_in_steps(request, payment_methods.retire, method, by=request.user, channel="admin")[0]:
                 text = gettext("%(method)s is out of use.") % {"method": method}
                 self.message_user(request, text, messages.SUCCESS)
 

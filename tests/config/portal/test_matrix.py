@@ -31,6 +31,7 @@ LISTS = {
     "documents": ("sees_invoices",),
     "payments": ("sees_payments",),
     "account_statement": ("sees_payments",),
+    "pay": ("pays",),
     "calendar": ("sees_invoices", "sees_subscriptions"),
     "contracts": ("sees_subscriptions",),
     "contacts": ("changes_contacts",),
