@@ -16,6 +16,16 @@ from tenants.models import Issuer, Tenant
 from tenants.responsibility import in_force
 
 RESTS_ON_THE_VAT_ID = frozenset({vat.Case.REVERSE_CHARGE, vat.Case.WITHIN_EU})
+# Under which mandates payers are collected from: the one signed last of those that stand, with its approved account.
+MANDATES: Final = """
+    select distinct on (m.issuer_id, m.payer_id) m.issuer_id, m.payer_id, m.reference, c.identifier, a.id
+      from tenants_mandate m
+      join tenants_creditor c on c.issuer_id = m.issuer_id
+      join lateral (select id from tenants_mandateaccount
+                     where mandate_id = m.id and decision = 'approved' order by number desc limit 1) a on true
+     where m.payer_id = any(%s) and m.revoked_on is null
+     order by m.issuer_id, m.payer_id, m.signed_on desc, m.id desc
+"""
 # Where e-invoices reach an account (BT-49): its own address, or that of the first contact who receives its invoices.
 ADDRESS: Final = """coalesce(nullif(a.email, ''), (
     select c.email from tenants_contact c where c.tenant_id = a.id and c.is_billing and c.email <> ''
@@ -78,10 +88,13 @@ class VatEvidence(NamedTuple):
 
 @dataclass(slots=True)
 class Accounts:
-    """Accounts that documents name, by key, with their ancestors; and the latest VAT checks of those with a VAT id."""
+    """Accounts that documents name, by key, with their ancestors; the latest VAT checks of those with a VAT id; and by
+    issuer and payer (keys) the mandate to collect under, as documents keep it.
+    """
 
     accounts: dict[int, Account]
     vat_checks: dict[int, VatEvidence]
+    mandates: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     _lines: dict[int, Sequence[Account]] = field(init=False, default_factory=dict)
 
     def line_of(self, account: Account) -> Sequence[Account]:
@@ -94,7 +107,7 @@ class Accounts:
 
 
 def read_accounts(tenants: Iterable[int]) -> Accounts:
-    """The accounts, their recipients and payers, their ancestors, and the latest VAT checks of these; two queries."""
+    """The accounts, their recipients and payers, their ancestors, the latest VAT checks and mandates; three queries."""
     columns = ", ".join({"email": ADDRESS}.get(name, f"a.{name}") for name in Account.__dataclass_fields__)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -119,7 +132,13 @@ def read_accounts(tenants: Iterable[int]) -> Accounts:
             """,
             [[account.id for account in accounts.values() if account.vat_id]],
         )
-        return Accounts(accounts, {row[0]: VatEvidence(*row[1:]) for row in cursor.fetchall()})
+        checks = {row[0]: VatEvidence(*row[1:]) for row in cursor.fetchall()}
+        cursor.execute(MANDATES, [list(accounts)])
+        mandates = {
+            (issuer, payer): {"mandate": reference, "creditor": creditor, "account": account}
+            for issuer, payer, reference, creditor, account in cursor.fetchall()
+        }
+    return Accounts(accounts, checks, mandates)
 
 
 def recipient_of(account: Account, wanted: Account, facts: Accounts) -> Account:
@@ -213,7 +232,8 @@ def parties_of(
 ) -> str:
     """Seller, buyer, payer where it differs, the tax rules that hit, and the VAT check relied on, in canonical JSON.
 
-    An e-invoice says its format, and what only its buyer is asked for: Leitweg-ID and electronic address.
+    Where the payer pays by direct debit, the mandate and our creditor identifier (never the IBAN, only the key of its
+    row). An e-invoice says its format, and what only its buyer is asked for: Leitweg-ID and electronic address.
     """
     if case in RESTS_ON_THE_VAT_ID and not (recipient.vat_id and seller.get("vat_id")):
         raise IncompleteParty(
@@ -229,6 +249,10 @@ def parties_of(
         parties["vat_check"] = {"method": check.method, "on": check.on, "valid": check.is_valid}
         if check.consultation_number:
             parties["vat_check"]["consultation_number"] = check.consultation_number
+    if in_force("collection", facts.line_of(payer), issuer) == Tenant.Collection.DIRECT_DEBIT:
+        mandate = facts.mandates.get((issuer.pk, payer.id))
+        if mandate is not None:
+            parties["debit"] = mandate
     form = format_of(issuer, recipient, facts)
     if form != Tenant.DocumentFormat.PDF:
         parties["format"] = form

@@ -58,7 +58,7 @@ def facts_for(issuer: Issuer, charges: Sequence[Proposed], *, issue_on: date) ->
     named = grouping.accounts_of(charge.position.contract for charge in charges)
     named |= {key for original in originals.values() for key in (original.recipient, original.payer)}
     known = parties.read_accounts(named)
-    facts = Facts(known.accounts, known.vat_checks, originals=originals)
+    facts = Facts(known.accounts, known.vat_checks, known.mandates, originals=originals)
     facts.products = _read_products({charge.position.product for charge in charges})
     discounts = {step[3] for charge in charges for step in charge.due.trace.get("discounts", ())}
     if discounts:

@@ -172,6 +172,7 @@ class DocumentFacts:
     creditor_id: str = ""
     mandate_reference: str = ""
     debited_iban: str = ""  # the payer's, under the mandate
+    collect_on: date | None = None  # the day of the debit under the mandate
     contracts: tuple[ContractFacts, ...] = ()
     original: OriginalFacts | None = None
     reason: str = ""  # of a correction by hand

@@ -196,7 +196,8 @@ def payment_terms(facts: DocumentFacts) -> str:
     with translation.override(facts.language):
         if facts.kind is not Kind.INVOICE or not facts.due_on:
             return _("Set off against open invoices")
-        day = format_date(facts.due_on, DAYS[facts.language], locale=facts.language)
+        on = facts.collect_on or facts.due_on
+        day = format_date(on, DAYS[facts.language], locale=facts.language)
         if facts.collection is Collection.INVOICE:
             return _("Payable by %(day)s without deduction.") % {"day": day}
         return _("Collected on %(day)s.") % {"day": day}

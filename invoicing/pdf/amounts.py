@@ -96,7 +96,12 @@ def payment(facts: DocumentFacts, wording: Wording) -> list[str]:
         return [_("Nothing is to be paid.")]
     match facts.collection:
         case Collection.DIRECT_DEBIT:
-            said = [_("We will collect %(amount)s on %(day)s by SEPA direct debit from your account.") % values]
+            if facts.mandate_reference and facts.debited_iban and facts.collect_on:
+                values |= {"day": wording.day(facts.collect_on), "tail": facts.debited_iban[-4:]}
+                debit = _("We will collect %(amount)s on %(day)s by SEPA direct debit from your account …%(tail)s.")
+            else:
+                debit = _("We will collect %(amount)s on %(day)s by SEPA direct debit from your account.")
+            said = [debit % values]
             if facts.mandate_reference:
                 mandate = {"creditor": facts.creditor_id, "mandate": facts.mandate_reference}
                 said.append(_("Creditor identifier %(creditor)s, mandate %(mandate)s.") % mandate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -50,7 +50,8 @@ ITEMS: Final = """
            exists (select from invoicing_refundrequest r where r.open_item_id = i.id)
              or exists (select from payments_refund r
                          where r.open_item_id = i.id and r.entry_id is null and r.state <> 'withdrawn'),
-           case when i.moved_from_id is null and d.parties ? 'debit' and d.kind = 'invoice' then d.issued_on end
+           case when d.kind = 'invoice' and d.recipient_id = i.payer_id then d.issued_on end,
+           (d.parties -> 'debit' ->> 'account')::bigint
       from invoicing_openitem i
       left join invoicing_invoice d on d.id = i.invoice_id
      cross join lateral (select sum(p.amount) as open from invoicing_posting p where p.open_item_id = i.id) o
@@ -136,8 +137,9 @@ def plan(
     }
     if not settings:
         return proposal
-    items, names = _items(issuer, list(settings), today, except_run)
     usable = mandates.usable(issuer, list(settings), on=today)
+    accounts = {payer: found.account.pk for payer, found in usable.items() if found.account is not None}
+    items, names = _items(issuer, list(settings), accounts, today, except_run)
     used = _used(issuer, list(settings), except_run)
     collected = _collected_on(issuer, list(settings), except_run)
     for payer in sorted(settings):
@@ -159,16 +161,20 @@ def plan(
 
 
 def _items(
-    issuer: Issuer, payers: Sequence[int], on: date, except_run: int | None
+    issuer: Issuer, payers: Sequence[int], accounts: Mapping[int, int], on: date, except_run: int | None
 ) -> tuple[dict[int, dict[str, list[Item]]], dict[int, str]]:
-    """Everything open of the payers by currency, credits included; and what each item is called."""
+    """Everything open of the payers by currency, credits included; and what each item is called.
+
+    A document tells a payer of its debit if it was made out to him and names the account (key) that is collected from.
+    """
     contested = disputes.contested(issuer.pk, payers, on=on)
     items: dict[int, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
     names: dict[int, str] = {}
     with connection.cursor() as cursor:
         cursor.execute(ITEMS, {"payers": list(payers), "issuer": issuer.pk, "on": on, "except": except_run})
-        for payer, key, currency, due_on, left, name, blocked, returned, under_way, kept, told_on in cursor.fetchall():
+        for payer, key, currency, due_on, left, name, blocked, returned, under_way, kept, said_on, account in cursor:
             names[key] = name or ""
+            is_told = said_on is not None and account is not None and account == accounts.get(payer)
             items[payer][currency].append(
                 Item(
                     key,
@@ -179,7 +185,7 @@ def _items(
                     is_returned=returned,
                     is_under_way=under_way,
                     is_kept=kept,
-                    told=None if told_on is None else (bank_day_from(due_on), told_on),
+                    told=(bank_day_from(due_on), said_on) if is_told else None,
                 )
             )
     return items, names

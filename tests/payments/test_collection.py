@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 from django.utils import translation
 
-from invoicing import correction, credit_balance
+from invoicing import correction, credit_balance, delivery, judging, pdf
 from invoicing.correction import Wanted
+from invoicing.einvoice import writing
 from invoicing.models import Invoice, JournalEntry, OpenItem, Posting
 from payments import collection, disputes, dunning
 from payments.collection import NotSettled, NotToBeReleased, settling
@@ -27,7 +28,7 @@ from payments.models import (
 from tenants import files, mandates
 from tenants.models import Issuer, Message, Tenant
 from tests.builders import make_issuer
-from tests.judges import needs_sepa_judge, sepa_findings
+from tests.judges import fatal_findings, needs_judges, needs_sepa_judge, sepa_findings
 from tests.payments.debits import (
     IBAN,
     NOON,
@@ -500,3 +501,49 @@ def test_one_debit_is_refused_by_the_database_while_another_is_under_way(issuer)
     run = collection.propose(issuer, on=ON)
     assert Collection.objects.count() == 1
     assert run.collections.get().key == f"LS{run.collections.get().pk:010}"
+
+
+# What the document says
+
+
+def test_b_27_the_invoice_tells_day_amount_creditor_and_mandate_and_no_notice_is_needed(issuer):
+    make_payer(issuer, "100.00", email="zahler@example.com", language="de", reference="TOLD")
+    [invoice] = issue(issuer)
+    assert (invoice.due_on, invoice.parties["debit"]["mandate"]) == (date(2026, 2, 15), "M-TOLD")
+    assert IBAN not in str(invoice.parties)
+    pdf.render_document(invoice.pk)
+    delivery.deliver([invoice.pk])
+    body = " ".join(Message.objects.get().body.split())
+    assert "Wir ziehen 119,00 EUR am 16.02.2026 per SEPA-Lastschrift von Ihrem Konto …2051 ein." in body
+    assert "Gläubiger-Identifikationsnummer DE98ZZZ09999999999, Mandat M-TOLD." in body
+    run = released(issuer)
+    one = run.collections.get()
+    assert (one.debit.collect_on, one.debit.is_announced, one.debit.notice) == (date(2026, 2, 16), True, None)
+    assert Message.objects.count() == 1
+
+
+def test_a_notice_is_sent_where_the_document_names_another_account(issuer):
+    payer = make_payer(issuer, "100.00", email="zahler@example.com")
+    issue(issuer)
+    mandates.change_account(payer.mandates.get().pk, mandates.Bank("Neu", OTHER_IBAN))
+    run = released(issuer)
+    assert not run.collections.get().debit.is_announced
+    assert "5030" in Message.objects.get().body
+
+
+@needs_judges
+@pytest.mark.parametrize("form", ["zugferd", "xrechnung_cii", "xrechnung_ubl"])
+def test_the_e_invoice_names_mandate_creditor_and_account_and_passes_the_judge(issuer, tmp_path, form):
+    Issuer.objects.update(phone="+49 7525 1234", contact="Buchhaltung")
+    issuer.refresh_from_db()
+    make_payer(issuer, "100.00", reference="EINV", document_format=form, leitweg_id="991-11111-06")
+    assert issue(issuer) == []
+    assert judging.judge_pending() == judging.Judged(judged=1, issued=1)
+    [facts] = pdf.facts_of([Invoice.objects.get().pk])
+    xml = writing.written(facts)
+    text = xml.decode()
+    for value in ("M-EINV", "DE98ZZZ09999999999", IBAN, ">59<"):
+        assert value in text
+    path = tmp_path / "invoice.xml"
+    path.write_bytes(xml)
+    assert fatal_findings(path) == {"invoice.xml": []}
