@@ -3,6 +3,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from billing import api
 from billing.admin import aligning, attention, metrics
 from config import account_page, account_reports, account_settings, account_vat, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, offers, vat, what_if
@@ -58,5 +59,6 @@ urlpatterns = [
     path("admin/second-factor/", admin.site.admin_view(second_factor.staff_page), name="second_factor"),
     path("admin/", admin.site.urls),
     path("portal/", include("config.portal.urls")),
+    path("api/usage", api.usage, name="usage_api"),
     path("webhooks/stripe/<int:key>/", hooks.stripe, name="stripe_webhook"),
 ]

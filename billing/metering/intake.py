@@ -136,7 +136,7 @@ class Intake:
 
 def take_in(
     source: UsageSource,
-    events: Sequence[Event],
+    events: Sequence[Event | str],
     *,
     now: datetime,
     channel: UsageBatch.Channel = UsageBatch.Channel.API,
@@ -145,10 +145,17 @@ def take_in(
 
     Those of unknown tenants or meters are stored as well, and assigned later (``assign``). One whose key is known is a
     replay if it says the same, else a conflict, which is kept beside it and counts nothing. Refused, and not stored,
-    are events far out of time, of another application than the source's, and those that take back what cannot be.
+    are events far out of time, of another application than the source's, and those that take back what cannot be. A
+    text among the events is the reason why one could not be read.
     """
-    refused = {place: reason for place, event in enumerate(events) if (reason := refusal(source, event, now))}
-    sound = [(place, event) for place, event in enumerate(events) if place not in refused]
+    refused: dict[int, str] = {}
+    sound: list[tuple[int, Event]] = []
+    for place, event in enumerate(events):
+        reason = event if isinstance(event, str) else refusal(source, event, now)
+        if reason:
+            refused[place] = reason
+        elif not isinstance(event, str):
+            sound.append((place, event))
     make_months(event.occurred_at for _place, event in sound)
     with transaction.atomic():
         batch = begin(source, channel=channel)

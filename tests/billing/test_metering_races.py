@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.test import Client
 
-from billing import metering
+from billing import metering, usage_tokens
 from billing.metering import Outcome
 from billing.models import UsageBatch, UsageEvent, UsageKey, UsageSource, UsageTotal
 from tests.billing import usage_sender
@@ -145,3 +148,28 @@ def test_a_sender_that_is_killed_leaves_whole_batches(own_database):
     usage_sender.send(seed, 40)
     assert UsageEvent.objects.count() == UsageKey.objects.count() > 2_900
     assert_totals_are_those_of_the_events()
+
+
+def test_one_request_at_a_time_is_answered_per_token(own_database):
+    source = prepare()
+    anna = User.objects.create_user("anna")
+    (held, text), (_other, free) = usage_tokens.issue(source, by=anna), usage_tokens.issue(source, by=anna)
+    event = {
+        "event": "e1",
+        "occurred_at": "2026-03-10T12:00:00Z",
+        "tenant": "K1",
+        "application": "PBX",
+        "meter": "calls",
+    }
+
+    def send(token: str) -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        return Client().post("/api/usage", {"events": [event]}, content_type="application/json", headers=headers)
+
+    with usage_tokens.turn_of(held) as is_free:
+        assert is_free
+        refused = in_thread(lambda: send(text)).result(timeout=60)
+        taken = in_thread(lambda: send(free)).result(timeout=60)
+    assert (refused.status_code, refused["Retry-After"]) == (429, "1")
+    assert (taken.status_code, taken.json()["accepted"]) == (200, 1)
+    assert in_thread(lambda: send(text)).result(timeout=60).json()["replayed"] == 1
