@@ -328,7 +328,7 @@ def _match(collection: Collection, account: ProviderAccount, found: PaymentState
                 "amount": amount,
                 "currency": found.currency,
                 "key": collection.key,
-                "expected": collection.amount,
+                "expected": provider_money.plain(collection.amount.amount, collection.currency),
             }
         )
 

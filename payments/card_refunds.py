@@ -27,6 +27,7 @@ from payments.gateways import stripe_api
 from payments.gateways.stripe_answers import RefundState
 from payments.models import Payment, ProviderOrder, ProviderRefund, Refund
 from payments.provider_accounts import NoAccess, access_of
+from payments.provider_money import plain
 from tenants import intents
 from tenants.copying import table_of
 from tenants.errors import OperatorError
@@ -252,12 +253,12 @@ def _check(item: OpenItem, payment: Payment, amount: Decimal, besides: Refund | 
     if amount <= 0 or amount > credit:
         raise NotRefundable(
             _("Of the credit %(item)s %(left)s %(currency)s are left, less than %(wanted)s.")
-            % {"item": item, "left": credit, "currency": item.currency, "wanted": amount}
+            % {"item": item, "left": plain(credit, item.currency), "currency": item.currency, "wanted": amount}
         )
     if amount > left:
         raise NotRefundable(
             _("Of the payment %(left)s %(currency)s are left at the provider, less than %(wanted)s.")
-            % {"left": left, "currency": item.currency, "wanted": amount}
+            % {"left": plain(left, item.currency), "currency": item.currency, "wanted": amount}
         )
 
 

@@ -32,7 +32,12 @@ def take(account: ProviderAccount, found: Chargeback, *, at: datetime) -> str:
     if found.is_live != account.is_live or found.currency != payment.currency or found.amount > payment.amount.amount:
         raise DoesNotFit(
             _("Chargeback %(id)s over %(amount)s %(currency)s does not go with the payment over %(paid)s.")
-            % {"id": found.id, "amount": found.amount, "currency": found.currency, "paid": payment.amount}
+            % {
+                "id": found.id,
+                "amount": found.amount,
+                "currency": found.currency,
+                "paid": provider_money.plain(payment.amount.amount, payment.currency),
+            }
         )
     on = day_of(account.issuer, at)
     if found.status == "won":
@@ -62,7 +67,12 @@ def take_refund(account: ProviderAccount, found: RefundState, *, at: datetime) -
     if found.currency != payment.currency or found.amount > payment.amount.amount:
         raise DoesNotFit(
             _("Refund %(id)s over %(amount)s %(currency)s does not go with the payment over %(paid)s.")
-            % {"id": found.id, "amount": found.amount, "currency": found.currency, "paid": payment.amount}
+            % {
+                "id": found.id,
+                "amount": found.amount,
+                "currency": found.currency,
+                "paid": provider_money.plain(payment.amount.amount, payment.currency),
+            }
         )
     done = provider_money.take_back(
         payment, found.amount, origin=found.id, code="refund", reason=_("Paid back at the provider"), on=on

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from billing.kernel.money import places_of, rounded
 from invoicing import posting
 from invoicing.kernel.entries import PROVIDER_CLEARING
 from invoicing.models import OpenItem
@@ -101,6 +102,11 @@ def take_back(
         reason=reason,
         on=on,
     )
+
+
+def plain(amount: Decimal, currency: str) -> Decimal:
+    """An amount with its currency's places, as sentences and lists have it."""
+    return rounded(amount, places_of(currency))
 
 
 def _shares(payment: Payment, left: Decimal, claims: Sequence[int]) -> list[Share]:

@@ -31,6 +31,7 @@ from payments.models import (
 )
 from payments.payment_methods import no_answer
 from payments.provider_accounts import access_of
+from payments.provider_money import plain
 from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.transactions import record
@@ -166,14 +167,14 @@ def _of_payments(account: ProviderAccount, start: datetime, end: datetime, count
         if ours is None:
             yield Difference(Kind.MISSING_PAYMENT, theirs.id, theirs=said)
         elif (ours.amount.amount, ours.currency) != (theirs.received, theirs.currency):
-            yield Difference(Kind.OTHER_AMOUNT, theirs.id, f"{ours.amount.amount} {ours.currency}", said)
+            yield Difference(Kind.OTHER_AMOUNT, theirs.id, _said(ours), said)
     first = start.astimezone(ZoneInfo(account.issuer.time_zone)).date()
     last = end.astimezone(ZoneInfo(account.issuer.time_zone)).date()
     for origin, ours in booked.items():
         if origin in seen or not first <= ours.received_on < last:
             continue
         if not _was_paid(access, origin, ours.amount.amount):
-            yield Difference(Kind.UNKNOWN_PAYMENT, origin, f"{ours.amount.amount} {ours.currency}")
+            yield Difference(Kind.UNKNOWN_PAYMENT, origin, _said(ours))
 
 
 def _was_paid(access: stripe_api.Access, intent: str, amount: Decimal) -> bool:
@@ -211,7 +212,7 @@ def _of_refunds(account: ProviderAccount, start: datetime, end: datetime, counte
         except stripe_api.Refused:
             is_there = False
         if not is_there:
-            yield Difference(Kind.UNKNOWN_REFUND, ours.external_id, f"{ours.amount.amount} {ours.currency}")
+            yield Difference(Kind.UNKNOWN_REFUND, ours.external_id, _said(ours))
 
 
 def _of_chargebacks(account: ProviderAccount, start: datetime, end: datetime, counted: Counted) -> Iterator[Difference]:
@@ -230,6 +231,10 @@ def _of_payouts(account: ProviderAccount, start: datetime, end: datetime, counte
         counted.payouts += 1
         if not ProviderPayout.objects.filter(account=account, external_id=theirs.id).exists():
             yield Difference(Kind.MISSING_PAYOUT, theirs.id, theirs=f"{theirs.amount} {theirs.currency}")
+
+
+def _said(ours: Payment | Refund) -> str:
+    return f"{plain(ours.amount.amount, ours.currency)} {ours.currency}"
 
 
 def _own(account: ProviderAccount) -> Any:

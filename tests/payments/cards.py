@@ -66,7 +66,7 @@ def told(account: ProviderAccount, event: dict[str, Any], now: datetime = NOW) -
     if is_new:
         EventHandling.objects.create(event=stored, next_at=now)
     provider_events.work_off(clock=at(now))
-    return stored
+    return ProviderEvent.objects.select_related("handling").get(pk=stored.pk)
 
 
 def tell_all(server: Stripe, account: ProviderAccount, *, now: datetime = NOW, backwards: bool = False) -> None:

@@ -203,7 +203,7 @@ def test_a_soft_decline_is_tried_again_on_its_days_and_the_payer_is_told(server,
     assert outcome(collection) == ("failed", "done", "insufficient_funds")
     message = Message.objects.get(key__startswith="payment_failed")
     assert message.recipient == payer.email
-    assert message.subject == "Zahlung fehlgeschlagen: 119,00\xa0€"
+    assert message.subject == "Zahlung fehlgeschlagen: 119,00 €"
     assert "Das Konto war nicht gedeckt." in message.body
     assert "RE-2026-00001" in message.body
     assert "/portal/payments/" in message.body
