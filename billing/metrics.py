@@ -19,7 +19,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from billing.charging import Contract, Position, positions_of
+from billing.charging import Contract, Position, recurring_of
 from billing.coverage import reckonable
 from billing.kernel.charges import ItemTerms
 from billing.kernel.recurring import (
@@ -133,6 +133,8 @@ def report(
         found.refused |= refused
         by_customer: dict[tuple[int, str], list[Position]] = defaultdict(list)
         for position in positions:
+            if position.meter is not None:  # what will be used is not known: it does not recur
+                continue
             customer = handed_over.get(position.contract.key, position.contract.tenant)
             by_customer[customer, position.contract.currency].append(position)
         for (_tenant, currency), own in by_customer.items():
@@ -203,7 +205,7 @@ def contract_value(subscription: Subscription, on: date) -> ContractValue | None
     Recurring and once, trial, stubs and discounts as they will be charged. Raises ``OperatorError`` naming what cannot
     be reckoned.
     """
-    positions = positions_of([subscription.pk])
+    positions = recurring_of([subscription.pk])
     if not positions:
         return None
     contract = positions[0].contract

@@ -25,7 +25,8 @@ from billing import charging
 from billing.kernel.charges import Proration, discounted, share_of
 from billing.kernel.discounts import DiscountKind, DiscountTerms
 from billing.kernel.evaluation import evaluate
-from billing.kernel.money import places_of, plain
+from billing.kernel.metered import QUANTITY_PLACES
+from billing.kernel.money import places_of, plain, rounded
 from billing.kernel.period import Period, months_after
 from billing.kernel.pricing import PriceTerms, prorated, rate
 from billing.kernel.schedule import Grid, Interval, Unit
@@ -331,7 +332,7 @@ def _charge_differences(charge: LineCharge, basis: Basis) -> Iterator[Found]:
         yield gettext("%s in the trace") % word, deviation.stored, deviation.follows
     if trace.get("net") is not None and Decimal(trace["net"]) != charge.net:
         yield gettext("charge"), charge.net, trace["net"]
-    if "price" not in trace or "usage" in trace:
+    if "price" not in trace:
         return
     if charge.price in basis.refusals:
         yield gettext("price"), trace["price"].get("key", ""), basis.refusals[charge.price]
@@ -348,7 +349,14 @@ def _reckoned_anew(charge: LineCharge, basis: Basis) -> Iterator[Found]:
     trace = charge.trace
     price = prorated(basis.prices[charge.price], Fraction(trace["price"].get("prorated", 1)))
     yield from _price_differences(trace["price"], price.trace)
-    if Decimal(trace["quantity"]) != charge.item_quantity:
+    if "usage" in trace:
+        quantity = Decimal(trace["quantity"])  # what was used then: the meter may have counted more since
+        more = rounded(quantity, QUANTITY_PLACES) - Decimal(trace.get("before", 0))
+        if charge.quantity != more:
+            yield gettext("quantity"), charge.quantity, plain(more)
+    else:
+        quantity = charge.item_quantity
+    if Decimal(trace["quantity"]) != quantity:
         yield gettext("quantity"), trace["quantity"], plain(charge.item_quantity)
     share, grid = Fraction(1), _grid(charge)
     if "share" in trace:
@@ -361,7 +369,7 @@ def _reckoned_anew(charge: LineCharge, basis: Basis) -> Iterator[Found]:
         share = share_of(days, nominal, Proration(charge.proration), grid)
         if share != Fraction(trace["share"]):
             yield gettext("share of the period"), trace["share"], share
-    elif grid is None and "booked" not in trace and charge.proration != Proration.NONE:
+    elif "usage" not in trace and grid is None and "booked" not in trace and charge.proration != Proration.NONE:
         yield gettext("period"), f"{charge.starts_on} – {charge.period.last_day}", charge.interval
     discounts = []
     for kind, value, _step, key in trace.get("discounts", ()):
@@ -375,7 +383,7 @@ def _reckoned_anew(charge: LineCharge, basis: Basis) -> Iterator[Found]:
         if stands != held:
             yield gettext("discount %s") % key, value, plain(stands)
         discounts.append(DiscountTerms(DiscountKind(known[0]), stands, stacked=kind.startswith("stacked_"), key=key))
-    amount = rate(price, charge.item_quantity).amount
+    amount = rate(price, quantity).amount
     whole = amount if share == 1 else Fraction(amount) * share
     net = discounted(whole, discounts, places_of(charge.currency), {}).net - Decimal(trace.get("booked", 0))
     if "part" not in trace and net != charge.net:

@@ -109,3 +109,8 @@ def positions_of(subscriptions: Sequence[int], *, through: date = date.min) -> l
     """
     rows = read_items(OF_CONTRACTS, [list(subscriptions), date.max])
     return read_positions(rows, through) if rows else []
+
+
+def recurring_of(subscriptions: Sequence[int], *, through: date = date.min) -> list[Position]:
+    """As ``positions_of``, without those charged by use: what recurs is what is known ahead."""
+    return [position for position in positions_of(subscriptions, through=through) if position.meter is None]

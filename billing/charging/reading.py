@@ -92,7 +92,7 @@ def read_positions(rows: Sequence[tuple[Any, ...]], through: date) -> list[Posit
         meter = meters.get(product) if meters else None
         is_in_arrears = meter is not None or prices[price].model is Model.COMMITMENT
         try:
-            if meter is not None and anchor_on is None:
+            if meter is not None:
                 grid = calendar_of(interval, paid_from)
             else:
                 grid = grid_of(interval, billing_day, paid_from, anchor_on, anchor_day)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.charging.proposal import Metered, Position, Proposed, Unbillable
 from billing.kernel.charges import Booked, Kind
-from billing.kernel.metered import BookedFee, days_wanted, usage_charged
+from billing.kernel.metered import BookedFee, Used, days_wanted, usage_charged
 from billing.kernel.period import Period
 from billing.kernel.usage import Aggregation, UsageTerms
 from billing.models import Application, Charge, Meter, Product, UsageEvent, UsageTotal
@@ -60,11 +60,11 @@ def usage_due(positions: Sequence[Position], through: date) -> Iterator[Proposed
     booked = _read_booked([position.terms.key for position in positions])
     terms = {position.terms.key: terms_of(position) for position in positions}
     wanted = [(position, days) for position in positions for days in days_wanted(terms[position.terms.key], through)]
-    quantities = read_quantities(wanted)
+    used = read_used(wanted)
     for position in positions:
         key = position.terms.key
         try:
-            charges = list(usage_charged(terms[key], quantities.get(key, {}), booked.get(key, ()), through))
+            charges = list(usage_charged(terms[key], used.get(key, {}), booked.get(key, ()), through))
         except ValueError as error:
             raise Unbillable(
                 _("Contract %(contract)s, usage of %(meter)s: %(reason)s")
@@ -93,32 +93,32 @@ def terms_of(position: Position) -> UsageTerms:
     )
 
 
-def read_quantities(wanted: Sequence[Wanted]) -> dict[int, dict[Period, Decimal]]:
+def read_used(wanted: Sequence[Wanted]) -> dict[int, dict[Period, Used]]:
     """What was used of each position on the days wanted, by its key: one statement, another for what is ``unique``."""
     unique = [one for one in wanted if one[0].meter and one[0].meter.aggregation is Aggregation.UNIQUE]
     others = [one for one in wanted if one[0].meter and one[0].meter.aggregation is not Aggregation.UNIQUE]
-    found: dict[int, dict[Period, Decimal]] = defaultdict(dict)
+    found: dict[int, dict[Period, Used]] = defaultdict(dict)
     for part, sql in ((others, OF_TOTALS), (unique, OF_EVENTS)):
-        for (position, days), quantity in zip(part, _quantities(part, sql), strict=True):
-            found[position.terms.key][days] = quantity
+        for (position, days), used in zip(part, _used(part, sql), strict=True):
+            found[position.terms.key][days] = used
     return found
 
 
 OF_TOTALS: Final = f"""
-    select coalesce(t.quantity, 0)
+    select coalesce(t.quantity, 0), t.events
       from unnest(%s::bigint[], %s::bigint[], %s::text[], %s::date[], %s::date[]) with ordinality
            as w(tenant, meter, way, starts_on, ends_before, n)
-     cross join lateral (select {ONE_STATEMENT} as quantity from {TOTALS} t
+     cross join lateral (select {ONE_STATEMENT} as quantity, coalesce(sum(t.count), 0) as events from {TOTALS} t
                           where t.tenant_id = w.tenant and t.meter_id = w.meter
                             and t.day >= w.starts_on and t.day < w.ends_before) t
      order by w.n
 """
 # A day is at most 14 hours from that of UTC: no other partitions are looked into.
 OF_EVENTS: Final = f"""
-    select e.quantity
+    select e.quantity, e.events
       from unnest(%s::bigint[], %s::bigint[], %s::text[], %s::date[], %s::date[]) with ordinality
            as w(tenant, meter, way, starts_on, ends_before, n)
-     cross join lateral (select count(distinct e.label) as quantity from {EVENTS} e
+     cross join lateral (select count(distinct e.label) as quantity, count(*) as events from {EVENTS} e
                           where e.tenant_id = w.tenant and e.meter_id = w.meter
                             and e.day >= w.starts_on and e.day < w.ends_before
                             and e.occurred_at >= (w.starts_on - 1)::timestamp at time zone 'UTC'
@@ -128,7 +128,7 @@ OF_EVENTS: Final = f"""
 """
 
 
-def _quantities(wanted: Sequence[Wanted], sql: str) -> list[Decimal]:
+def _used(wanted: Sequence[Wanted], sql: str) -> list[Used]:
     if not wanted:
         return []
     columns: list[list[object]] = [[], [], [], [], []]
@@ -139,7 +139,7 @@ def _quantities(wanted: Sequence[Wanted], sql: str) -> list[Decimal]:
             column.append(value)
     with connection.cursor() as cursor:
         cursor.execute(sql, columns)
-        return [Decimal(row[0]) for row in cursor.fetchall()]
+        return [Used(Decimal(quantity), int(events)) for quantity, events in cursor.fetchall()]
 
 
 def _read_booked(items: Sequence[int]) -> Mapping[int, list[BookedFee]]:

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models import Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from billing.charging import positions_of
+from billing.charging import recurring_of
 from billing.contracts.positions import listed_price
 from billing.contracts.timing import term_of
 from billing.contracts.writing import Change, changing
@@ -84,7 +84,7 @@ def _valued(terms: Iterable[tuple[Subscription, Term]]) -> list[Renewal]:
     """By the day of their renewal, each with what its next term is worth."""
     listed = list(terms)
     held: dict[int, list[ItemTerms]] = defaultdict(list)
-    for position in positions_of([subscription.pk for subscription, _term in listed]):
+    for position in recurring_of([subscription.pk for subscription, _term in listed]):
         held[position.contract.key].append(position.terms)
     found = []
     for subscription, term in listed:

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from billing.charging import positions_of, price_terms
+from billing.charging import price_terms, recurring_of
 from billing.contracts.course import Terms
 from billing.contracts.timing import term_of
 from billing.kernel.changes import Recurring
@@ -14,11 +14,13 @@ from billing.kernel.money import places_of, rounded
 from billing.kernel.pricing import rate
 from billing.kernel.recurring import monthly_value, total_value
 from billing.kernel.schedule import Interval
-from billing.models import Subscription
+from billing.models import Product, Subscription
 
 
 def recurring(terms: Terms) -> Recurring:
-    """What a position costs per interval, before discounts."""
+    """What a position costs per interval, before discounts; what is charged by use counts with nothing."""
+    if Product.objects.filter(pk=terms.product, meter__isnull=False).exists():
+        return Decimal(0), Interval.parse(terms.interval)
     price = price_terms({terms.price})[terms.price]
     return rate(price, terms.quantity).amount, Interval.parse(terms.interval)
 
@@ -30,7 +32,7 @@ def mrr(subscription: Subscription, day: date) -> Decimal:
 
 def monthly(subscription: Subscription, day: date) -> Fraction:
     """The same, exact."""
-    return monthly_value([position.terms for position in positions_of([subscription.pk])], day)
+    return monthly_value([position.terms for position in recurring_of([subscription.pk])], day)
 
 
 def tcv(subscription: Subscription, day: date) -> Decimal | None:
@@ -39,7 +41,7 @@ def tcv(subscription: Subscription, day: date) -> Decimal | None:
     end = value_ends_before(subscription, day)
     if end is None:
         return None
-    return total_value([position.terms for position in positions_of([subscription.pk])], end)
+    return total_value([position.terms for position in recurring_of([subscription.pk])], end)
 
 
 def value_ends_before(subscription: Subscription, day: date) -> date | None:

@@ -179,6 +179,8 @@ def parted(terms: ItemTerms, due: Due, cuts: Sequence[date]) -> list[Due]:
     """
     if due.kind is not Kind.FEE or terms.schedule.once or terms.proration is Proration.NONE or "price" not in due.trace:
         return [due]
+    if "usage" in due.trace:  # one supply, complete when its period is over
+        return [due]
     days = [due.period.start, *(day for day in cuts if due.period.start < day < due.period.end), due.period.end]
     booked = Decimal(due.trace.get("booked", ZERO))
     start = date.fromisoformat(due.trace["days"][0]) if "days" in due.trace else due.nominal.start

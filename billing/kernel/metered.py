@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -25,17 +25,28 @@ class BookedFee:
     addition: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was used on some days, by how many events."""
+
+    quantity: Decimal = NONE
+    events: int = 0
+
+
+_NOTHING: Final = Used()
+
+
 def days_wanted(terms: UsageTerms, through: date) -> list[Period]:
     """The days of which a run through the day ``through`` has to know what was used, period by period."""
     return [inside for _ordinal, _nominal, inside, _price in usage_periods(terms, through)]
 
 
 def usage_charged(
-    terms: UsageTerms, quantities: Mapping[Period, Decimal], booked: Iterable[BookedFee], through: date
+    terms: UsageTerms, used: Mapping[Period, Used], booked: Iterable[BookedFee], through: date
 ) -> Iterator[Due]:
     """What brings the charges for usage in line with what was used, in a run through the day ``through``.
 
-    ``quantities`` are by the days of ``days_wanted``; nothing was used on days that are not in it. Each period that is
+    ``used`` is by the days of ``days_wanted``; nothing was used on days that are not in it. Each period that is
     over has one fee, if only of nothing. What came in late adds to it: a fee of its own for the same days, of what the
     period costs now less what stands for it. If that is less than stands, or the position no longer has these days,
     what stands is undone whole and, as far as it is still due, charged anew. Once the result is booked, the same run
@@ -43,12 +54,14 @@ def usage_charged(
     """
     standing: dict[Period, list[BookedFee]] = defaultdict(list)
     for fee in booked:
-        standing[fee.charge.period].append(fee)
+        charge = replace(fee.charge, net=rounded(fee.charge.net, terms.places))
+        standing[charge.period].append(replace(fee, charge=charge))
     for ordinal, nominal, inside, price in usage_periods(terms, through):
         fees = standing.pop(inside, [])
-        quantity = quantities.get(inside, NONE)
-        assessed = assess(terms, ordinal, inside, price, quantity)
-        counted = rounded(quantity, QUANTITY_PLACES)
+        found = used.get(inside, _NOTHING)
+        assessed = assess(terms, ordinal, inside, price, found.quantity)
+        assessed = replace(assessed, trace={**assessed.trace, "events": str(found.events)})
+        counted = rounded(found.quantity, QUANTITY_PLACES)
         with exact():
             before = sum((fee.quantity for fee in fees), NONE)
             more = counted - before

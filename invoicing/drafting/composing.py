@@ -15,7 +15,7 @@ from invoicing import allowances, book_vat, former_vat, grouping, parties, taxat
 from invoicing.drafting.details import Details
 from invoicing.drafting.draft import Draft, DraftLine, DraftSection
 from invoicing.drafting.reading import Facts, facts_for
-from invoicing.drafting.refusing import refuse_beyond_bounds, refuse_itself, refuse_unprintable
+from invoicing.drafting.refusing import refuse_beyond_bounds, refuse_itself, refuse_not_over, refuse_unprintable
 from invoicing.kernel import vat
 from invoicing.kernel.taxation import Regime
 from invoicing.kernel.totals import Totals, totals
@@ -57,11 +57,12 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
     Raises ``IncompleteParty`` or ``NoVatRule`` naming the account that cannot be invoiced, ``UnprintableText`` quoting
     what the documents' font cannot draw, ``BeyondBounds`` naming what is above the issuer's bounds, and
     ``StandsOnADraft`` naming the contract of which a draft is still to be decided, ``CreditedByHand`` that of which
-    more was given back by hand.
+    more was given back by hand, ``NotOverYet`` that of which usage would be invoiced too early.
     """
     if not proposal.charges:
         return []
     parties.check_issuer(issuer)
+    refuse_not_over(proposal.charges, issue_on=issue_on)
     facts = facts_for(issuer, proposal.charges, issue_on=issue_on)
     chunk = Chunk(
         issuer,

@@ -6,11 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from billing.charging import Proposal
+from billing.charging import Proposal, Proposed
 from invoicing import parties
 from invoicing.drafting.draft import Draft
 from invoicing.parties import Accounts
@@ -26,6 +28,10 @@ class InvoicesItself(OperatorError):
     """An issuer would invoice the account that operates it, or a part of that."""
 
 
+class NotOverYet(OperatorError):
+    """Usage would be invoiced before its period is over."""
+
+
 # What is neither Latin nor usual punctuation; of these the documents' font lacks some (all others it has).
 UNUSUAL = re.compile("[^\x20-\x7e\xa0-\u017f\u2010-\u2015\u2018-\u201e\u2020-\u2022\u2026\u20ac\u2122]")
 
@@ -37,6 +43,23 @@ def refuse_itself(issuer: Issuer, drafts: Sequence[Draft], facts: Accounts) -> N
             raise InvoicesItself(
                 _("%(account)s belongs to who operates the issuer %(issuer)s, which cannot invoice itself.")
                 % {"account": draft.recipient.reference, "issuer": issuer.reference}
+            )
+
+
+def refuse_not_over(charges: Sequence[Proposed], *, issue_on: date) -> None:
+    """Raises ``NotOverYet``: what is used in a period is known when it is over, so not on an earlier invoice date."""
+    for charge in charges:
+        if "usage" in charge.due.trace and charge.due.period.last_day > issue_on:
+            raise NotOverYet(
+                _(
+                    "Contract %(contract)s: the period of its usage ends on %(last_day)s, after the invoice date"
+                    " (%(issue_on)s). Bill through an earlier day, or with a later invoice date."
+                )
+                % {
+                    "contract": charge.position.contract.reference,
+                    "last_day": date_format(charge.due.period.last_day, "SHORT_DATE_FORMAT"),
+                    "issue_on": date_format(issue_on, "SHORT_DATE_FORMAT"),
+                }
             )
 
 

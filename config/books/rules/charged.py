@@ -12,7 +12,7 @@ NAMED_CHARGE: Final = "c.id as key, s.reference as contract"
 DAYS_ONCE: Final = f"""
     select {NAMED_CHARGE}, c.starts_on as day from {CHARGES} join (
         select id, starts_on, max(ends_before) over (
-                   partition by item_id, kind order by starts_on, id
+                   partition by item_id, kind, addition order by starts_on, id
                    rows between unbounded preceding and 1 preceding) as charged_before
           from billing_charge where reversed_by_id is null and reverses_id is null) o on o.id = c.id
      where o.charged_before > o.starts_on and c.kind = %s
@@ -43,6 +43,42 @@ RULES: Final = (
                   from billing_item where starts_on < coalesce(ends_before, 'infinity')) p
           join billing_subscription s on s.id = p.subscription_id
          where p.covered_before > p.starts_on
+        """,
+    ),
+    Rule(
+        "usage charged once",
+        _("contract %(contract)s"),
+        _("It and %(other)s charge the usage of %(account)s by the meter %(meter)s on the same days."),
+        """
+        select s.reference as contract, b.reference as other, t.reference as account,
+               a.reference || '/' || m.reference as meter
+          from billing_product p
+          join billing_meter m on m.id = p.meter_id join billing_application a on a.id = m.application_id
+          join billing_item i on i.product_id = p.id join billing_subscription s on s.id = i.subscription_id
+          join tenants_tenant t on t.id = s.tenant_id
+          join billing_subscription b on b.tenant_id = s.tenant_id
+          join billing_item o on o.subscription_id = b.id and o.id > i.id
+          join billing_product q on q.id = o.product_id and q.meter_id = p.meter_id
+         where i.starts_on < least(coalesce(o.ends_before, 'infinity'), b.ends_before)
+           and o.starts_on < least(coalesce(i.ends_before, 'infinity'), s.ends_before)
+           and i.starts_on < coalesce(i.ends_before, 'infinity') and o.starts_on < coalesce(o.ends_before, 'infinity')
+        """,
+    ),
+    Rule(
+        "usage adds up",
+        CHARGE,
+        _("The fees of its period do not add up to the usage that the latest of them was reckoned from."),
+        f"""
+        select {NAMED_CHARGE} from {CHARGES} join (
+            select max(id) as id, sum(quantity) as quantity, sum(net) as net
+              from billing_charge
+             where kind = 'fee' and reversed_by_id is null and reverses_id is null and jsonb_exists(trace, 'usage')
+             group by item_id, starts_on) o on o.id = c.id
+         where (o.quantity <> round((c.trace ->> 'quantity')::numeric, 4)
+                or o.net <> (c.trace ->> 'net')::numeric + coalesce((c.trace ->> 'booked')::numeric, 0))
+           and not exists (select from billing_charge r  -- undone since: the next run charges it anew
+                            where r.item_id = c.item_id and r.starts_on = c.starts_on and r.reverses_id is not null
+                              and r.id > c.id)
         """,
     ),
     Rule(
