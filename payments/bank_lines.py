@@ -18,9 +18,9 @@ from billing.kernel.money import places_of, rounded
 from invoicing import posting
 from invoicing.kernel.entries import BANK_CHARGES
 from invoicing.models import JournalEntry, OpenItem
-from payments import receiving
+from payments import collection, receiving
 from payments.kernel.allocation import Share
-from payments.models import BankLine, Collection, LineBooking, LineSetAside, MatchProposal, Payment, PaymentReturn
+from payments.models import BankLine, LineBooking, LineSetAside, MatchProposal, Payment, PaymentReturn
 from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.models import Tenant
@@ -51,7 +51,7 @@ def book(
     items = OpenItem.objects.filter(pk__in=[share.item for share in shares]).select_related("invoice")
     facts = [(item.payer_id, item.invoice.issued_on if item.invoice else None) for item in items]
     lock_payers(sorted({key, *(owner for owner, _day in facts)}))
-    left = _hold(line)
+    left = hold(line)
     if left <= 0:
         raise NotBooked(_("%(line)s is booked already, or no money that came in.") % {"line": line})
     part = left if amount is None else amount
@@ -92,7 +92,7 @@ def book_return(line: BankLine, payment: Payment, *, by: Any = None) -> PaymentR
     """
     held = list(payment.allocations.values_list("open_item__payer", flat=True))
     lock_payers(sorted({payment.payer_id, receiving.credit_of(payment).payer, *held}))
-    left = -_hold(line)
+    left = -hold(line)
     fee: Decimal = line.fee.amount
     if left <= 0 or left != -line.amount.amount:
         raise NotBooked(_("%(line)s is booked already, or no money that went out.") % {"line": line})
@@ -126,9 +126,7 @@ def book_return(line: BankLine, payment: Payment, *, by: Any = None) -> PaymentR
             on=line.booked_on,
         )
         LineBooking.objects.create(line=line, entry_id=charges, currency=line.currency, amount=-fee)
-    Collection.objects.filter(payment=payment).update(
-        outcome=Collection.Outcome.RETURNED, failure_code=line.return_code[:60]
-    )
+    collection.after_return(returned)
     MatchProposal.objects.filter(line=line).delete()
     return returned
 
@@ -150,7 +148,7 @@ def take_out(line: BankLine, *, on: date, reason: str, by: Any = None) -> None:
     lock_payers(
         sorted({*held, *(one.payer_id for one in payments), *(receiving.credit_of(one).payer for one in payments)})
     )
-    _hold(line)
+    hold(line)
     for payment in payments:
         amount: Decimal = payment.amount.amount
         returned = receiving.take_back(
@@ -173,7 +171,7 @@ def set_aside(line: BankLine, *, reason: str, by: Any = None) -> LineSetAside:
     """Note that a line is no matter of receivables. Raises ``NotBooked``: it is booked, or no reason is given."""
     if not reason.strip():
         raise NotBooked(_("A line is set aside for a reason."))
-    left = _hold(line)
+    left = hold(line)
     if left != line.amount.amount:
         raise NotBooked(_("%(line)s is booked already.") % {"line": line})
     MatchProposal.objects.filter(line=line).delete()
@@ -187,7 +185,7 @@ def put_back(line: BankLine) -> None:
     LineSetAside.objects.filter(line=line).delete()
 
 
-def _hold(line: BankLine) -> Decimal:
+def hold(line: BankLine) -> Decimal:
     """What of the line is not booked yet, with its sign, under the lock of its row. Raises ``NotBooked``: set aside."""
     _locked(line)
     if LineSetAside.objects.filter(line=line).exists():

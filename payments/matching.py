@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from billing.kernel.money import places_of, rounded
 from invoicing.models import OpenItem
-from payments import bank_lines, receiving
+from payments import bank_lines, own_lines, receiving
 from payments.kernel.allocation import Claim, Rule, Share
 from payments.kernel.matching import Book, Certainty, Document, Line, Match, Matcher, Reason, name_key
 from payments.models import BankAccount, BankLine, Collection, MatchProposal, Payment
@@ -65,14 +65,15 @@ class Result:
 
 
 def match(account: BankAccount, *, by: Any = None) -> Result:
-    """Propose for the account's undecided lines, and book what it lets be booked by itself."""
+    """Book what our own files caused, propose for the other lines, and book of these what the account allows."""
+    booked = 0 if account.books_by_itself == BankAccount.Books.NEVER else own_lines.book_all(account, by=by)
+    own = booked
     proposals = propose(account)
-    booked = 0
     for proposal in proposals:
         if books_by_itself(account, proposal) and _book(proposal, by):
             booked += 1
     unclear = sum(1 for one in proposals if one.certainty == Certainty.UNCLEAR)
-    return Result(len(proposals), booked, len(proposals) - booked - unclear, unclear)
+    return Result(own + len(proposals), booked, own + len(proposals) - booked - unclear, unclear)
 
 
 @transaction.atomic

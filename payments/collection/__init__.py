@@ -8,7 +8,7 @@ from payments.collection.approving import approve, refuse, request
 from payments.collection.proposing import propose, rehearse
 from payments.collection.reading import NoCreditor, Planned, Proposal
 from payments.collection.releasing import NotToBeReleased, content_hash, discard, mark_sent, release, take_out
-from payments.collection.settling import NotSettled, fail, settle, take_back
+from payments.collection.settling import NotSettled, after_return, expected, fail, settle, take_back, with_bank
 
 __all__ = [
     "NoCreditor",
@@ -16,9 +16,11 @@ __all__ = [
     "NotToBeReleased",
     "Planned",
     "Proposal",
+    "after_return",
     "approve",
     "content_hash",
     "discard",
+    "expected",
     "fail",
     "mark_sent",
     "propose",
@@ -29,4 +31,5 @@ __all__ = [
     "settle",
     "take_back",
     "take_out",
+    "with_bank",
 ]

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from invoicing import posting
@@ -36,6 +37,7 @@ from tenants.transactions import lock_payers
 
 NOTHING: Final = Decimal(0)
 Outcome = Collection.Outcome
+State = PaymentRun.State
 UNDER_WAY: Final = [Outcome.SENT.value, Outcome.PROCESSING.value]
 
 
@@ -43,29 +45,33 @@ class NotSettled(OperatorError):
     """A debit is not in the state in which the bank could have said this of it."""
 
 
-def under_way(issuer: Issuer, *, key: str) -> Collection | None:
-    """The debit with this key (end-to-end id) that was sent and that the bank has said nothing of yet."""
-    return _sent(issuer).filter(key=key).first()
-
-
-def by_key(issuer: Issuer, key: str) -> Collection | None:
-    """The debit with this key, whatever became of it: a return names it."""
-    return Collection.objects.filter(issuer=issuer, method=CollectionMethod.SEPA, key=key).first()
+def with_bank(issuer: Issuer) -> QuerySet[Collection]:
+    """The debits of runs that the bank has, or may have: a file that was released may have been brought there."""
+    return Collection.objects.filter(
+        issuer=issuer, method=CollectionMethod.SEPA, run__state__in=[State.RELEASED, State.SENT, State.SETTLED]
+    ).exclude(outcome__in=[Outcome.DISCARDED, Outcome.FAILED])
 
 
 def expected(issuer: Issuer, amount: Decimal, *, text: str = "") -> list[Collection]:
     """The debits that the bank credits as ``amount``: one batch of a file, a whole file, or nothing that is known.
 
-    ``text``: what else the line says; where it names a batch, that one is meant. Two that fit alike fit neither.
+    Of a batch some may be settled already, where their return came first; all of it is not. ``text``: what else the
+    line says; where it names a batch, that one is meant. Two that fit alike fit neither.
     """
     batches: dict[str, list[Collection]] = defaultdict(list)
     runs: dict[str, list[Collection]] = defaultdict(list)
-    for one in _sent(issuer).select_related("debit", "run").order_by("key"):
-        batches[one.debit.batch or ""].append(one)
-        runs[f"KTR-{one.run_id}"].append(one)
+    waiting = with_bank(issuer).filter(outcome__in=Collection.UNSETTLED).values("run")
+    debits = Debit.objects.filter(collection__in=with_bank(issuer).filter(run__in=waiting))
+    for debit in debits.select_related("collection__issuer").order_by("collection__key"):
+        batches[debit.batch or ""].append(debit.collection)
+        runs[f"KTR-{debit.collection.run_id}"].append(debit.collection)
     for groups in (batches, runs):
         named = {name: group for name, group in groups.items() if name and name in text.split()}
-        fitting = [group for group in (named or groups).values() if _sum(group) == amount]
+        fitting = [
+            group
+            for group in (named or groups).values()
+            if _sum(group) == amount and any(one.payment_id is None for one in group)
+        ]
         if len(fitting) == 1:
             return fitting[0]
     return []
@@ -78,7 +84,7 @@ def settle(
     """Book that debits (keys) came in: a payment each, applied to what it was collected for, credits netted first.
 
     ``account``: the key of the ledger account where the money lies, else that of debits in transit. A debit that is
-    settled already is left. Raises ``NotSettled`` for one that was never sent.
+    settled already is left. Raises ``NotSettled`` for one whose file was never released.
     """
     found = list(
         Collection.objects.filter(pk__in=list(collections), method=CollectionMethod.SEPA)
@@ -87,10 +93,12 @@ def settle(
     )
     lock_payers(sorted({one.payer_id for one in found}))
     made = []
+    states = {one.run_id: one.run.state for one in found if one.run is not None}
     for one in Collection.objects.filter(pk__in=[one.pk for one in found]).select_related("issuer").order_by("pk"):
         if one.payment_id is not None:
             continue
-        if one.outcome not in UNDER_WAY:
+        is_there = one.outcome == Outcome.PENDING and states.get(one.run_id) == State.RELEASED
+        if one.outcome not in UNDER_WAY and not is_there:
             raise NotSettled(
                 _("The debit %(key)s is %(outcome)s: the bank cannot have credited it.")
                 % {"key": one.key, "outcome": one.get_outcome_display()}
@@ -139,11 +147,25 @@ def take_back(
         on=on,
         by=by,
     )
-    Collection.objects.filter(pk=one.pk).update(outcome=Outcome.RETURNED, failure_code=code[:60])
-    _block(one, returned, code, on)
-    _end_mandate(one, code, on)
-    debit_notice.tell_returned(one, code)
+    after_return(returned)
     return returned
+
+
+def after_return(returned: PaymentReturn) -> None:
+    """What follows when a collected payment comes back, in the caller's transaction, under the payer's lock.
+
+    Of a debit: its items are blocked until a person lets them be collected again (semantics e7: never unasked), by some
+    reasons its mandate ends, and the payer is told.
+    """
+    code, on = returned.reason_code, returned.returned_on
+    one = Collection.objects.filter(payment=returned.payment_id).select_related("issuer").first()
+    if one is None or one.outcome == Outcome.RETURNED:
+        return
+    Collection.objects.filter(pk=one.pk).update(outcome=Outcome.RETURNED, failure_code=code[:60])
+    if one.method == CollectionMethod.SEPA:
+        _block(one, returned, code, on)
+        _end_mandate(one, code, on)
+        debit_notice.tell_returned(one, code)
 
 
 @transaction.atomic
@@ -257,11 +279,7 @@ def _close(runs: set[int]) -> None:
     """Runs of which the bank has said everything are settled."""
     for run in sorted(runs):
         if not Collection.objects.filter(run=run, outcome__in=Collection.UNSETTLED).exists():
-            PaymentRun.objects.filter(pk=run, state=PaymentRun.State.SENT).update(state=PaymentRun.State.SETTLED)
-
-
-def _sent(issuer: Issuer) -> Any:
-    return Collection.objects.filter(issuer=issuer, method=CollectionMethod.SEPA, outcome__in=UNDER_WAY)
+            PaymentRun.objects.filter(pk=run, state__in=[State.RELEASED, State.SENT]).update(state=State.SETTLED)
 
 
 def _sum(collections: Sequence[Collection]) -> Decimal:

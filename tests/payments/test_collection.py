@@ -13,7 +13,7 @@ from invoicing.correction import Wanted
 from invoicing.einvoice import writing
 from invoicing.models import Invoice, JournalEntry, OpenItem, Posting
 from payments import collection, disputes, dunning
-from payments.collection import NotSettled, NotToBeReleased, settling
+from payments.collection import NotSettled, NotToBeReleased
 from payments.models import (
     Collection,
     CollectionBlock,
@@ -398,9 +398,9 @@ def test_a_batch_credit_settles_all_its_debits(issuer):
         make_payer(issuer, "100.00", reference=f"P{number}")
     issue(issuer)
     run = sent(issuer)
-    found = settling.expected(issuer, Decimal("357.00"))
+    found = collection.expected(issuer, Decimal("357.00"))
     assert len(found) == 3
-    assert settling.expected(issuer, Decimal("356.99")) == []
+    assert collection.expected(issuer, Decimal("356.99")) == []
     made = collection.settle([one.pk for one in found], value_on=VALUE, on=VALUE)
     assert [payment.amount.amount for payment in made] == [Decimal("119.00")] * 3
     assert {payment.source for payment in made} == {"direct_debit"}
@@ -408,18 +408,28 @@ def test_a_batch_credit_settles_all_its_debits(issuer):
     assert (run.state, set(run.collections.values_list("outcome", flat=True))) == ("settled", {"succeeded"})
     assert collection.settle([one.pk for one in found], value_on=VALUE, on=VALUE) == []
     assert Payment.objects.count() == 3
-    assert settling.expected(issuer, Decimal("357.00")) == []
+    assert collection.expected(issuer, Decimal("357.00")) == []
 
 
-def test_only_what_was_sent_can_be_settled_or_refused(issuer):
+def test_what_the_bank_cannot_have_is_neither_settled_nor_refused(issuer):
     make_payer(issuer, "100.00")
     issue(issuer)
-    run = released(issuer)
+    run = collection.propose(issuer, on=ON)
     one = run.collections.get()
     with pytest.raises(NotSettled, match="not sent yet"):
         collection.settle([one.pk], value_on=VALUE, on=VALUE)
     with pytest.raises(NotSettled, match="not sent yet"):
         collection.fail(one.pk, code="AM04", on=VALUE)
+
+
+def test_what_the_bank_credits_was_sent_whether_anybody_noted_it_or_not(issuer):
+    make_payer(issuer, "100.00")
+    issue(issuer)
+    run = released(issuer)
+    [one] = collection.expected(issuer, Decimal("119.00"))
+    assert len(collection.settle([one.pk], value_on=VALUE, on=VALUE)) == 1
+    run.refresh_from_db()
+    assert run.state == "settled"
 
 
 def test_a_return_opens_the_items_blocks_them_and_tells_the_payer(issuer):
