@@ -179,7 +179,8 @@ def _read_items(issuer: Issuer, payers: Sequence[int], on: date) -> Iterator[tup
                    exists (select from payments_dunningblock b
                             where (b.open_item_id = i.id or b.tenant_id = i.payer_id)
                               and b.starts_on <= %(on)s and (b.ends_before is null or b.ends_before > %(on)s)),
-                   d.collection <> 'invoice'
+                   d.collection <> 'invoice',
+                   exists (select from payments_collectionitem c where c.open_item_id = i.id and c.is_unsettled)
               from invoicing_openitem i
               join invoicing_invoice d on d.id = i.invoice_id
              cross join lateral (select sum(p.amount) as open from invoicing_posting p where p.open_item_id = i.id) o
@@ -191,7 +192,8 @@ def _read_items(issuer: Issuer, payers: Sequence[int], on: date) -> Iterator[tup
             """,
             {"on": on, "payers": list(payers), "issuer": issuer.pk},
         )
-        for payer, number, key, currency, due_on, amount, level, sent_on, is_blocked, is_collected in cursor.fetchall():
+        for row in cursor.fetchall():
+            payer, number, key, currency, due_on, amount, level, sent_on, is_blocked, is_collected, is_under_way = row
             yield (
                 payer,
                 number,
@@ -203,6 +205,7 @@ def _read_items(issuer: Issuer, payers: Sequence[int], on: date) -> Iterator[tup
                     None if level is None else (level, sent_on),
                     is_blocked=is_blocked,
                     is_collected=is_collected,
+                    is_under_way=is_under_way,
                     disputed=contested.get(key, Decimal(0)),
                 ),
             )

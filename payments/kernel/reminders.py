@@ -32,6 +32,7 @@ class Item:
     reminded: tuple[int, date] | None = None
     is_blocked: bool = False
     is_collected: bool = False
+    is_under_way: bool = False  # an attempt to collect it is not settled yet
     disputed: Decimal = Decimal(0)
 
 
@@ -40,6 +41,7 @@ class Left(StrEnum):
 
     BLOCKED = "blocked"
     COLLECTED = "collected"
+    UNDER_WAY = "under_way"
     DISPUTED = "disputed"  # all that is open of it
     COVERED = "covered"  # by credit notes that are not offset yet
     SMALL = "small"
@@ -120,6 +122,8 @@ def left_alone(item: Item, *, collected: bool) -> Left | None:
         return Left.COVERED
     if item.is_blocked:
         return Left.BLOCKED
+    if item.is_under_way:
+        return Left.UNDER_WAY
     if item.is_collected and not collected:
         return Left.COLLECTED
     return None

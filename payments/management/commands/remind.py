@@ -67,6 +67,7 @@ def reasons() -> dict[Left, str]:
     return {
         Left.BLOCKED: _("blocked"),
         Left.COLLECTED: _("collected automatically"),
+        Left.UNDER_WAY: _("being collected"),
         Left.DISPUTED: _("disputed"),
         Left.COVERED: _("covered by credit notes"),
         Left.SMALL: _("below the smallest amount"),

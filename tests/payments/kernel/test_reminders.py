@@ -53,6 +53,7 @@ def test_levels_without_days_between_still_take_a_day_each():
     [
         pytest.param({"is_blocked": True}, {}, Left.BLOCKED, id="blocked"),
         pytest.param({"is_collected": True}, {}, Left.COLLECTED, id="collected by debit or card"),
+        pytest.param({"is_under_way": True}, {"collected": True}, Left.UNDER_WAY, id="an attempt is not settled yet"),
         pytest.param({"is_collected": True}, {"collected": True}, None, id="collected, and the policy reminds of it"),
         pytest.param({}, {"threshold": Decimal("119.01")}, Left.SMALL, id="a cent below the threshold"),
         pytest.param({}, {"threshold": Decimal("119.00")}, None, id="the threshold itself is enough"),
