@@ -49,6 +49,7 @@ OPEN: Final = {
     "invoicing_billrun_do",
     "invoiced_revenue",
     "metrics",
+    "unbilled_usage",
     "payments_bankline_decide",
     "payments_bankstatement_file",
     "payments_bankstatement_import",

@@ -29,6 +29,8 @@ APPROVER = """
     billing.add_product billing.change_product billing.add_priceclass billing.change_priceclass
     billing.add_price billing.change_price billing.delete_price billing.add_tier billing.change_tier billing.delete_tier
     billing.add_discount billing.change_discount billing.apply_pricecampaign
+    billing.add_application billing.change_application billing.add_meter billing.change_meter
+    billing.add_usagesource billing.change_usagesource billing.issue_usagetoken
     invoicing.release_invoice invoicing.issue_invoice invoicing.discard_invoice invoicing.change_ledgeraccount
     invoicing.add_taxrule invoicing.change_taxrule invoicing.add_taxrate invoicing.change_taxrate
     invoicing.add_exchangerate invoicing.change_exchangerate invoicing.import_exchangerate
@@ -49,6 +51,7 @@ SUPPORT = """
     tenants.view_tenant tenants.view_contact tenants.view_message tenants.view_vatcheck
     billing.view_subscription billing.view_item billing.view_grant billing.view_product billing.view_price
     billing.view_tier billing.view_priceclass billing.view_discount billing.view_charge billing.view_changerequest
+    billing.view_application billing.view_meter billing.view_usageevent billing.view_usagetotal
     invoicing.view_invoice invoicing.view_line invoicing.view_vatshare invoicing.view_delivery invoicing.view_openitem
     payments.view_letter payments.view_reminder payments.view_letterdelivery payments.view_dunningblock
     payments.view_collection payments.view_paymentmethod

@@ -4,7 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from billing import api
-from billing.admin import aligning, attention, metrics
+from billing.admin import aligning, attention, metrics, unbilled
 from config import account_page, account_reports, account_settings, account_vat, second_factor, tree_pages
 from invoicing.admin import audit, calendar, coverage, offers, vat, what_if
 from payments import hooks
@@ -55,6 +55,7 @@ urlpatterns = [
     path("admin/reports/audit/export/", admin.site.admin_view(audit.download), name="audit_export"),
     path("admin/reports/coverage/", admin.site.admin_view(coverage.page), name="coverage"),
     path("admin/reports/revenue/", admin.site.admin_view(metrics.page), name="metrics"),
+    path("admin/reports/unbilled-usage/", admin.site.admin_view(unbilled.page), name="unbilled_usage"),
     path("admin/reports/contracts/", admin.site.admin_view(attention.page), name="contracts_attention"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.staff_page), name="second_factor"),
     path("admin/", admin.site.urls),

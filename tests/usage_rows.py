@@ -34,14 +34,14 @@ def make_source(issuer: Issuer, reference: str = "pbx", **fields: Any) -> UsageS
     return UsageSource.objects.create(issuer=issuer, reference=reference, **fields)
 
 
-def store_little_usage(issuer: Issuer, tenant: Tenant) -> UsageEvent:
+def store_little_usage(issuer: Issuer, tenant: Tenant, application: str = "PBX") -> UsageEvent:
     """One counted event, one of an unknown meter, one that takes a third back, a conflict, a key alone; raw rows."""
     with connection.cursor() as cursor:
         cursor.execute("select kontor_usage_partitions('2026-03-01', '2026-03-31')")
-    meter = make_meters()["minutes"]
-    batch = UsageBatch.objects.create(source=make_source(issuer), channel=UsageBatch.Channel.API)
+    meter = make_meters(application)["minutes"]
+    batch = UsageBatch.objects.create(source=make_source(issuer, application.lower()), channel=UsageBatch.Channel.API)
     at = datetime(2026, 3, 10, 12, tzinfo=UTC)
-    stated = {"occurred_at": at, "tenant_reference": tenant.reference, "application_reference": "PBX"}
+    stated = {"occurred_at": at, "tenant_reference": tenant.reference, "application_reference": application}
 
     def key_of(key: str, **fields: Any) -> UsageKey:
         return UsageKey.objects.create(source=batch.source, key=key, occurred_at=at, batch=batch, **fields)

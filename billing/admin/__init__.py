@@ -1,5 +1,5 @@
 """Screens of the catalog, the contracts and what they were charged."""
 
-from billing.admin import amendments, campaigns, catalog, charges, contracts, price_notices, requests
+from billing.admin import amendments, campaigns, catalog, charges, contracts, price_notices, requests, usage
 
-__all__ = ["amendments", "campaigns", "catalog", "charges", "contracts", "price_notices", "requests"]
+__all__ = ["amendments", "campaigns", "catalog", "charges", "contracts", "price_notices", "requests", "usage"]

@@ -61,6 +61,19 @@ SIDEBAR = [
         ],
     },
     {
+        "title": _("Usage"),
+        "separator": True,
+        "items": [
+            listed(_("Usage events"), "bolt", "billing.usageevent"),
+            listed(_("Usage by day"), "calendar_view_day", "billing.usagetotal"),
+            listed(_("Usage batches"), "move_to_inbox", "billing.usagebatch"),
+            listed(_("Applications"), "apps", "billing.application"),
+            listed(_("Meters"), "speed", "billing.meter"),
+            listed(_("Usage sources"), "sensors", "billing.usagesource"),
+            listed(_("Usage tokens"), "key", "billing.usagetoken"),
+        ],
+    },
+    {
         "title": _("Billing"),
         "separator": True,
         "items": [
@@ -111,6 +124,7 @@ SIDEBAR = [
             page(_("Recurring revenue"), "trending_up", "metrics", "billing.subscription"),
             page(_("Contracts to look at"), "hourglass_top", "contracts_attention", "billing.subscription"),
             page(_("Coverage"), "fact_check", "coverage", "billing.charge"),
+            page(_("Usage nobody is billed for"), "help_center", "unbilled_usage", "billing.usageevent"),
             page(_("VAT report"), "percent", "vat_report", "invoicing.vatshare"),
             listed(_("VAT id inquiries"), "travel_explore", "tenants.vatinquiry"),
             page(_("Tax audit"), "policy", "audit", "invoicing.numberrange"),

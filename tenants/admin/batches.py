@@ -30,6 +30,7 @@ IMPORT_PAGES = {
     ImportBatch.Kind.CATALOG: "billing_product",
     ImportBatch.Kind.TENANTS: "tenants_tenant",
     ImportBatch.Kind.CONTRACTS: "billing_subscription",
+    ImportBatch.Kind.USAGE: "billing_usageevent",
 }
 ROW_COLOURS = {
     ImportRow.State.NEW: "success",

@@ -16,7 +16,7 @@ from django.urls import URLPattern, reverse
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 from billing import campaigns, contracts
-from billing.models import ChangeRequest, Grant, Price, PriceCampaign, Subscription
+from billing.models import ChangeRequest, Grant, Price, PriceCampaign, Subscription, UsageToken
 from config.urls import urlpatterns
 from invoicing import correction, price_notice, statements
 from invoicing.models import ExchangeRate, Invoice, Letterhead, LetterText, OpenItem, RefundRequest
@@ -26,6 +26,7 @@ from tenants import messages, webhooks
 from tenants.models import Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck, VatInquiry, WebhookEndpoint
 from tests.builders import make_grant, make_issuer, make_tenant
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
+from tests.usage_rows import store_little_usage
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +74,8 @@ def fill(serial: int) -> None:
     Letterhead.objects.create(issuer=issuer, foot_1="Eigene Zeile")
     LetterText.objects.create(issuer=issuer, opening="Guten Tag {customer},")
     VatInquiry.objects.create(issuer=issuer, tenant=tenant, vat_id="ATU13585627")
+    used = store_little_usage(issuer, tenant, f"PBX{serial}")
+    UsageToken.objects.create(source=used.key.source, digest=f"{serial:064}", hint="ku_12345")
     batch = ImportBatch.objects.create(kind="tenants", file_name=f"{serial}.csv", sha256="0" * 64, counts={"new": 1})
     ImportRow.objects.create(batch=batch, number=1, reference="T1", state="new", cells={"name": "Café"})
     user = User.objects.create_user(f"user{serial}", is_staff=True)
