@@ -18,7 +18,8 @@ from celery import current_app
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from billing import campaigns, contracts
+from billing import campaigns, contracts, metering
+from billing.kernel.period import months_after
 from billing.models import Subscription
 from config import restructuring, schedules
 from invoicing import (
@@ -123,6 +124,15 @@ def confirm(issuer: Issuer, *, on: date) -> int:
     return vat_inquiries.ask_again(issuer, {key for row in named for key in row if key is not None}, on=on)
 
 
+def place_usage(issuer: Issuer, *, on: date) -> int:
+    """Assign events whose account and meter are known by now, and have the months ready that come next.
+
+    Events of all issuers: the first whose day it is assigns them, the others find nothing.
+    """
+    metering.make_months(months_after(on.replace(day=1), ahead) for ahead in range(3))
+    return metering.assign()
+
+
 def settle(issuer: Issuer, *, on: date) -> list[matching.Result]:
     """Match the bank lines that wait, and book those that are certain, so that nobody is reminded of what is paid."""
     with acting(actor="", channel="schedule"):
@@ -184,11 +194,11 @@ def start_night(*, now: datetime) -> None:
 
 
 def run_day(issuer: Issuer, *, on: date) -> None:
-    """Restructure, renew, ask about VAT ids, bill, settle and remind; the workers are woken for what follows.
+    """Restructure, renew, ask about VAT ids, assign usage, bill, settle, remind; workers are woken for what follows.
 
     One part's trouble does not stop the others. What did not work is found by ``missed`` and tried again.
     """
-    for part in (restructure, renew, confirm, bill, settle, take, remind):
+    for part in (restructure, renew, confirm, place_usage, bill, settle, take, remind):
         with _by_itself("A part of the night failed", issuer=issuer.pk, part=part.__name__):
             part(issuer, on=on)
 

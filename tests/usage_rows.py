@@ -34,8 +34,8 @@ def make_source(issuer: Issuer, reference: str = "pbx", **fields: Any) -> UsageS
     return UsageSource.objects.create(issuer=issuer, reference=reference, **fields)
 
 
-def store_little_usage(issuer: Issuer, tenant: Tenant, application: str = "PBX") -> UsageEvent:
-    """One counted event, one of an unknown meter, one that takes a third back, a conflict, a key alone; raw rows."""
+def store_little_usage(issuer: Issuer, tenant: Tenant, application: str = "PBX", *, spare: bool = False) -> UsageEvent:
+    """One counted event, one of an unknown meter, one that takes a third back, a conflict; with ``spare`` a key alone."""
     with connection.cursor() as cursor:
         cursor.execute("select kontor_usage_partitions('2026-03-01', '2026-03-31')")
     meter = make_meters(application)["minutes"]
@@ -58,10 +58,11 @@ def store_little_usage(issuer: Issuer, tenant: Tenant, application: str = "PBX")
     )
     UsageEvent.objects.create(key=key_of("e-nameless"), meter_reference="nothing", **stated)
     taken = UsageEvent.objects.create(key=key_of("e-taken"), meter_reference="minutes", **stated)
-    UsageEvent.objects.create(
-        key=key_of("e-back", reverses=taken.key), meter_reference="minutes", reverses_key="e-taken", **stated
-    )
-    key_of("e-free")
+    back = key_of("e-back", reverses=taken.key)
+    UsageEvent.objects.create(key=back, meter_reference="minutes", reverses_key="e-taken", **stated)
+    UsageEvent.objects.filter(pk=taken.pk).update(reversed_by=back)
+    if spare:
+        key_of("e-free")
     UsageTotal.objects.create(
         tenant=tenant, meter=meter, day=date(2026, 3, 10), count=1, total=Decimal(60), maximum=Decimal(60)
     )

@@ -211,8 +211,8 @@ def note(intake: Intake, *, replayed: int = 0, refused: int = 0) -> None:
     )
 
 
-def make_months(instants: Iterable[datetime]) -> None:
-    """Have the partitions that these instants need; in a transaction of its own unless the caller has one."""
+def make_months(instants: Iterable[date]) -> None:
+    """Have the partitions that these instants (or days) need; in a transaction of its own unless the caller has one."""
     months = sorted({(instant.year, instant.month) for instant in instants})  # in UTC, as the partitions are
     if months:
         with connection.cursor() as cursor:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from billing import metering
 from billing.metering import Event, Outcome
 from billing.models import Meter, UsageBatch, UsageConflict, UsageEvent, UsageKey, UsageSource, UsageTotal
+from tenants.models import Activity
 from tests.builders import make_issuer, make_tenant
 from tests.usage_rows import make_meters, make_source
 
@@ -347,3 +348,43 @@ def batches(events: Sequence[Event], cuts: list[int], again: int) -> list[list[E
     bounds = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
     found = [list(events[max(0, start - again) : end]) for start, end in pairwise(bounds)]
     return found + found[:1]
+
+
+# --- months ---
+
+
+def months() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select right(c.relname, 7) from pg_inherits i join pg_class c on c.oid = i.inhrelid"
+            " where i.inhparent = 'billing_usageevent'::regclass order by 1"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def test_months_come_as_they_are_needed_and_once(source):
+    take(source, event("e1"), event("e2", at=datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC)))
+    assert months() == ["2026_03"]
+    metering.make_months([date(2026, 12, 1), date(2027, 1, 1), date(2026, 3, 1)])
+    assert months() == ["2026_03", "2026_12", "2027_01"]
+
+
+def test_events_are_let_go_after_ten_years_by_the_month_and_their_totals_stay(source):
+    with connection.cursor() as cursor:
+        cursor.execute("select (now() - interval '10 years 2 months')::timestamptz, now()::date")
+        long_ago, today = cursor.fetchone()
+    metering.take_in(source, [event("old", at=long_ago)], now=long_ago)
+    take(source, event("new"))
+    with pytest.raises(metering.KeptForTenYears):
+        metering.age_out(today - timedelta(days=3650), actor="root")
+    assert len(months()) == 2
+    assert metering.age_out(today - timedelta(days=3654), actor="root") == 1
+    assert months() == ["2026_03"]
+    assert metering.age_out(today - timedelta(days=3654), actor="root") == 0
+    assert UsageEvent.objects.count() == 1
+    assert UsageKey.objects.count() == UsageTotal.objects.count() == 2
+    told = Activity.objects.filter(action="aged out").values_list("actor", "after__months")
+    assert list(told) == [("root", 1)]
+    assert [one.outcome(0) for one in [metering.take_in(source, [event("old", at=long_ago)], now=long_ago)]] == [
+        Outcome.REPLAYED
+    ]

@@ -14,9 +14,10 @@ from django.db import connection, connections, transaction
 from django.utils import translation
 
 from config import books
-from tenants.models import Tenant
+from tenants.models import Issuer, Tenant
 from tests.guards import copy_of
 from tests.small_book import committed_small_book
+from tests.usage_rows import store_little_usage
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,8 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
     """A small book, committed; from then on the connection is the owner's."""
     files = tmp_path_factory.mktemp("files")
     with django_db_blocker.unblock(), committed_small_book(template_database, files):
+        alone = Tenant.objects.get(reference="ALONE")
+        store_little_usage(Issuer.objects.order_by("pk").first(), alone)
         with connection.cursor() as cursor:  # what changed just before a run would explain a gap
             cursor.execute("update invoicing_billrun set started_at = started_at + interval '2 hours'")
         connection.close()
@@ -545,6 +548,32 @@ CASES = {
     "a guard is gone": (
         lambda: "drop trigger invoice_frozen on invoicing_invoice",
         lambda: {("guards", "invoice_frozen")},
+    ),
+    "an event that is gone": (
+        lambda: "delete from billing_usageevent where meter_reference = 'nothing'",
+        lambda: {("usage once", "usage event e-nameless of source pbx")},
+    ),
+    "a total that was changed": (
+        lambda: "update billing_usagetotal set total = 61",
+        lambda: {("usage totals", "usage of account ALONE, meter PBX/minutes, on 2026-03-10")},
+    ),
+    "a total that is gone": (
+        lambda: "delete from billing_usagetotal",
+        lambda: {("usage totals", "usage of account ALONE, meter PBX/minutes, on 2026-03-10")},
+    ),
+    "a last value that no event has": (
+        lambda: (
+            "update billing_meter set aggregation = 'last' where reference = 'minutes';"
+            " update billing_usagetotal set last_at = now(), last_key = 'x', last_value = 60"
+        ),
+        lambda: {("usage totals", "usage of account ALONE, meter PBX/minutes, on 2026-03-10")},
+    ),
+    "an event taken back by nobody": (
+        lambda: "update billing_usagekey set reverses_id = null where key = 'e-back'",
+        lambda: {
+            ("usage taken back", "usage event e-taken of source pbx"),
+            ("usage taken back", "usage event e-back of source pbx"),
+        },
     ),
 }
 

@@ -41,6 +41,7 @@ class Command(BaseCommand):
                 for reason in business_day.restructure(seller, on=day).refused:
                     self.stdout.write(reason)
                 self.report_renewals(business_day.renew(seller, on=day))
+                business_day.place_usage(seller, on=day)
                 try:
                     self.report_run(business_day.bill(seller, on=day, bar=bar))
                 except OperatorError as refusal:
