@@ -31,6 +31,11 @@ def explain(trace: Mapping[str, Any], currency: str) -> list[str]:
         return list(_committed(trace, words))
     if "usage" in trace:
         sentences.append(_used(trace, words))
+    if "before" in trace:
+        sentences.append(
+            _("Usage that came in late: of %(quantity)s units %(before)s were charged before; %(more)s more.")
+            % {name: words.figure(trace[name]) for name in ("quantity", "before", "more")}
+        )
     if "price" in trace:
         sentences += _price(trace, words)
     if "share" in trace:
@@ -94,7 +99,15 @@ def _used(trace: Mapping[str, Any], words: Words) -> str:
         "maximum": _("the highest record"),
         "last": _("the last record"),
         "count": _("the number of records"),
+        "unique": _("the number of different values"),
     }
+    if "events" in trace:
+        return _("Usage of %(days)s, %(way)s from %(events)s events: %(quantity)s units.") % {
+            "days": words.days(trace["days"]),
+            "way": ways[trace["usage"]],
+            "events": words.figure(trace["events"]),
+            "quantity": words.figure(trace["quantity"]),
+        }
     return _("Usage of %(days)s, %(way)s: %(quantity)s units.") % {
         "days": words.days(trace["days"]),
         "way": ways[trace["usage"]],

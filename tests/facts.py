@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count
+from zoneinfo import ZoneInfo
 
 from invoicing.einvoice.facts import (
     Collection,
@@ -17,6 +18,7 @@ from invoicing.einvoice.facts import (
     OriginalFacts,
     PartyFacts,
     SectionFacts,
+    UsageFacts,
     VatShareFacts,
 )
 from invoicing.kernel.printing import Explanation, Part, Step, StepKind
@@ -298,3 +300,80 @@ def make_reminder(**facts) -> ReminderFacts:
             **facts,
         }
     )
+
+
+def usage(**facts) -> UsageFacts:
+    """Calls counted on the first of May."""
+    return UsageFacts(
+        **{
+            "account": replace(BUYER, email="technik@example.com"),
+            "application": "Telefonanlage",
+            "meter": "calls",
+            "way": "count",
+            "property": "",
+            "events": 1200,
+            "quantity": D(1200),
+            "counted_at": datetime(2026, 5, 1, 2, 5, tzinfo=ZoneInfo("Europe/Berlin")),
+        }
+        | facts
+    )
+
+
+def used_lines() -> list[LineFacts]:
+    """Usage in two tiers, capped, in packages, free in part, at least so much; and some that came late."""
+    april = {"starts_on": date(2026, 4, 1), "last_day": date(2026, 4, 30), "contract": "N01-0001"}
+    return [
+        make_line(
+            position=1,
+            text="Anrufe",
+            quantity=D(1200),
+            net=D("53.00"),
+            explanation=Explanation(
+                full=D("53.00"),
+                parts=(Part(D(1000), D("0.05"), D("50.00")), Part(D(200), D("0.015"), D("3.000"))),
+            ),
+            usage=usage(),
+            **april,
+        ),
+        make_line(
+            position=2,
+            text="Umfragen",
+            quantity=D(500),
+            net=D("300.00"),
+            explanation=Explanation(
+                full=D("495.00"),
+                parts=(Part(D(495), D(1), D(495)),),
+                free=D(5),
+                steps=(Step(StepKind.CAP, Fraction(300)),),
+            ),
+            usage=usage(meter="surveys", events=500, quantity=D(500), quota=D(5)),
+            **april,
+        ),
+        make_line(
+            position=3,
+            text="SMS",
+            quantity=D(120),
+            net=D("4.00"),
+            explanation=Explanation(
+                full=D("1.25"),
+                parts=(Part(D(1), D("1.25"), D("1.25"), D(100)),),
+                free=D(20),
+                steps=(Step(StepKind.MINIMUM, Fraction(4)),),
+            ),
+            usage=usage(meter="sms", way="sum", property="parts", events=96, quantity=D(120), quota=D(20)),
+            **april,
+        ),
+        make_line(
+            position=4,
+            text="Leitungen",
+            quantity=D(2),
+            net=D("16.00"),
+            explanation=Explanation(
+                full=D("72.00"),
+                parts=(Part(D(9), D(8), D(72)),),
+                steps=(Step(StepKind.BOOKED, Fraction(56)),),
+            ),
+            usage=usage(meter="lines", way="maximum", property="lines", events=31, quantity=D(9), before=D(7)),
+            **april | {"starts_on": date(2026, 3, 1), "last_day": date(2026, 3, 31)},
+        ),
+    ]

@@ -5,11 +5,12 @@ Reads everything a chunk of payers needs in a fixed number of queries, reckons i
 
 from billing.charging.booking import write
 from billing.charging.prices import grid_of, price_terms
-from billing.charging.proposal import Contract, Position, Proposal, Proposed, Unbillable
+from billing.charging.proposal import Contract, Metered, Position, Proposal, Proposed, Unbillable
 from billing.charging.proposing import positions_of, propose, propose_contracts, recurring_of
 
 __all__ = [
     "Contract",
+    "Metered",
     "Position",
     "Proposal",
     "Proposed",

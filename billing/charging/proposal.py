@@ -40,11 +40,21 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """By which meter (its key) a product is charged, and how what that counts becomes a quantity."""
+    """By which meter (its key) a product is charged, and how what that counts becomes a quantity.
+
+    ``names`` are those of application and meter in German and in English, or else their references.
+    """
 
     key: int
-    name: str
+    application: str
+    meter: str
     aggregation: Aggregation
+    counted: str = ""  # name of the property of an event, if it is one
+    names: tuple[tuple[str, str], tuple[str, str]] = (("", ""), ("", ""))
+
+    @property
+    def name(self) -> str:
+        return f"{self.application}/{self.meter}"
 
 
 @dataclass(frozen=True, slots=True)

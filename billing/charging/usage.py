@@ -46,13 +46,26 @@ def read_meters(products: Iterable[int]) -> dict[int, Metered]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select p.id, m.id, a.reference || '/' || m.reference, m.aggregation
+            select p.id, m.id, a.reference, m.reference, m.aggregation, m.property,
+                   a.name_de, m.name_de, a.name_en, m.name_en
               from {PRODUCTS} p join {METERS} m on m.id = p.meter_id join {APPLICATIONS} a on a.id = m.application_id
              where p.id = any(%s)
             """,
             [list(products)],
         )
-        return {product: Metered(key, name, AGGREGATIONS[way]) for product, key, name, way in cursor.fetchall()}
+        return {product: _metered(*told) for product, *told in cursor.fetchall()}
+
+
+def _metered(key: int, application: str, meter: str, way: str, counted: str, *names: str) -> Metered:
+    german, english = (names[0] or names[2], names[1] or names[3]), (names[2] or names[0], names[3] or names[1])
+    return Metered(
+        key,
+        application,
+        meter,
+        AGGREGATIONS[way],
+        counted,
+        ((german[0] or application, german[1] or meter), (english[0] or application, english[1] or meter)),
+    )
 
 
 def usage_due(positions: Sequence[Position], through: date) -> Iterator[Proposed]:

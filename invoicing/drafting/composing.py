@@ -70,7 +70,7 @@ def propose(issuer: Issuer, proposal: Proposal, *, issue_on: date) -> list[Draft
         facts,
         taxation.Taxes.of(issuer, on=issue_on),
         parties.seller_of(issuer),
-        Details(facts, issue_on),
+        Details(issuer, facts, issue_on),
     )
     drafts = [_draft(chunk, together, group) for together, group in _grouped(chunk, proposal).items()]
     refuse_itself(issuer, drafts, facts)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
-from billing.charging import Contract, Proposed
+from billing.charging import Contract, Metered, Proposed
 from billing.kernel.term import term_on
 from invoicing.drafting.reading import Facts
 from invoicing.kernel import content
+from tenants.models import Issuer
+from tenants.responsibility import in_force
+
+ACCOUNT_PARTS: Final = ("name", "reference", "street", "postcode", "city", "country", "email")
 
 
 class Details:
     """What the lines of a chunk say beyond their own columns, as it was on the invoice date."""
 
-    def __init__(self, facts: Facts, issue_on: date) -> None:
+    def __init__(self, issuer: Issuer, facts: Facts, issue_on: date) -> None:
+        self._issuer = issuer
         self._facts = facts
         self._issue_on = issue_on
         self._contracts: dict[int, dict[str, Any]] = {}
@@ -45,10 +50,25 @@ class Details:
         }
         if discounts := {step[3]: self._facts.discounts[step[3]][language != "de"] for step in named}:
             details["discounts"] = discounts
+        if charge.position.meter is not None and charge.due.reverses is None:
+            details["usage"] = self._metered(charge.position.meter, contract.tenant, language)
         if corrected:
             original = self._facts.originals[corrected]
             details["corrects"] = {"number": original.number, "issued_on": original.issued_on}
         return content.canonical_json(details)
+
+    def _metered(self, meter: Metered, tenant: int, language: str) -> dict[str, Any]:
+        """Whose usage was counted by which meter, as the usage statement says it."""
+        account = self._facts.accounts[tenant]
+        application, name = meter.names[language != "de"]
+        return {
+            "application": application,
+            "meter": name,
+            "way": meter.aggregation.value,
+            "property": meter.counted,
+            "zone": in_force("time_zone", self._facts.line_of(account), self._issuer),
+            "account": {part: getattr(account, part) for part in ACCOUNT_PARTS},
+        }
 
 
 def contract_details(contract: Contract, on: date) -> dict[str, Any]:

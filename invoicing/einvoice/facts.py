@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -60,6 +60,25 @@ class OriginalFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageFacts:
+    """What a line's usage was: of whose account, counted by which meter when, from how many events.
+
+    ``quantity`` is that of the whole period, of which ``before`` (``None``: nothing) was charged earlier.
+    """
+
+    account: PartyFacts
+    application: str
+    meter: str
+    way: str  # of billing.kernel.usage.Aggregation
+    property: str
+    events: int
+    quantity: Decimal
+    counted_at: datetime  # in the account's time zone
+    before: Decimal | None = None
+    quota: Decimal = Decimal(0)  # that was free of charge
+
+
+@dataclass(frozen=True, slots=True)
 class LineFacts:
     """One charge. ``net`` is final; the explanation says how it came about."""
 
@@ -75,6 +94,7 @@ class LineFacts:
     corrects: OriginalFacts | None = None
     vat_category: str = "S"
     vat_rate: Decimal = Decimal(0)
+    usage: UsageFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

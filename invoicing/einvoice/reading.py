@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from billing.kernel.money import places_of, rounded
 from billing.kernel.pricing import Model
@@ -24,6 +25,7 @@ from invoicing.einvoice.facts import (
     OriginalFacts,
     PartyFacts,
     SectionFacts,
+    UsageFacts,
     VatShareFacts,
 )
 from invoicing.kernel.bank_days import bank_day_from
@@ -192,6 +194,26 @@ def _line(line: Line, places: int) -> LineFacts:
         corrects=_named(details.get("corrects")),
         vat_category=line.vat_case,
         vat_rate=line.vat_rate,
+        usage=_usage(line),
+    )
+
+
+def _usage(line: Line) -> UsageFacts | None:
+    kept, charge = line.details.get("usage"), line.charge
+    if kept is None or charge is None:
+        return None
+    trace = charge.trace
+    return UsageFacts(
+        account=party_facts(kept["account"]),
+        application=kept["application"],
+        meter=kept["meter"],
+        way=kept["way"],
+        property=kept["property"],
+        events=int(trace["events"]),
+        quantity=Decimal(trace["quantity"]),
+        counted_at=charge.created_at.astimezone(ZoneInfo(kept["zone"])),
+        before=Decimal(trace["before"]) if "before" in trace else None,
+        quota=Decimal(trace["price"].get("free_quota", 0)),
     )
 
 
@@ -241,7 +263,8 @@ def _contracts(drawn: Sequence[tuple[Line, LineFacts]], sections: Sequence[Secti
         first.setdefault(key, row)
         latest[key] = max(latest.get(key, line.last_day), line.last_day)
         is_flat = row.charge.trace["price"]["model"] == Model.FLAT
-        licences[*key, line.last_day][row.charge.item_id] = Decimal(0) if is_flat else line.quantity
+        has_licences = not is_flat and line.usage is None
+        licences[*key, line.last_day][row.charge.item_id] = line.quantity if has_licences else Decimal(0)
     names = {section.pk: section.name for section in sections}
     return tuple(
         ContractFacts(

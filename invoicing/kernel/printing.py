@@ -149,7 +149,8 @@ def explained(trace: Mapping[str, Any], names: Mapping[str, str] | None = None) 
     price, quantity = trace["price"], Decimal(trace["quantity"])
     free = Decimal(trace.get("free", 0))
     parts = tuple(_parts(price, quantity - free, trace.get("slices")))
-    unit_price = parts[0].unit_price if len(parts) == 1 and not parts[0].package_size and not free else None
+    is_product = len(parts) == 1 and not parts[0].package_size and not free and "before" not in trace
+    unit_price = parts[0].unit_price if is_product else None
     return Explanation(
         full=sum((part.amount for part in parts), ZERO),
         unit_price=unit_price,

@@ -19,6 +19,7 @@ from invoicing.pdf.contracts import contracts_table
 from invoicing.pdf.letter import address, heading_context, letter_context, listed, sheet
 from invoicing.pdf.lines import lines_table
 from invoicing.pdf.style import PLAIN, Style
+from invoicing.pdf.usage import usage_statements
 from invoicing.pdf.wording import Wording
 
 
@@ -30,6 +31,7 @@ def render(facts: DocumentFacts, style: Style = PLAIN) -> bytes:
         slots = {
             "lines": lines_table(facts, wording, style.colour),
             "contracts": contracts_table(facts, wording, style.colour),
+            "usage": usage_statements(facts, wording, style.colour),
         }
         return paper.draw(html, slots, sheet(style, "" if facts.number else _("DRAFT")))
 

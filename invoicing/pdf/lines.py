@@ -114,12 +114,17 @@ def part_text(part: Part, unit: str, wording: Wording) -> str:
 
 
 def steps_text(way: Reckoning, wording: Wording) -> Iterator[str]:
+    return (f"{label}: {figure}" for label, figure in steps_of(way, wording))
+
+
+def steps_of(way: Reckoning, wording: Wording) -> Iterator[tuple[str, str]]:
+    """What each step that bit is called, and the figure it adds, takes off or leads to."""
     for shown in way.steps:
         if shown.step.kind in (StepKind.MINIMUM, StepKind.CAP) and not shown.change:
             continue  # it did not bite
         sets = shown.step.kind in (StepKind.MINIMUM, StepKind.CAP, StepKind.SHARE)
         figure = shown.remains if sets else shown.change
-        yield f"{step_label(shown.step, wording)}: {wording.figure(figure, way.decimals)}"
+        yield step_label(shown.step, wording), wording.figure(figure, way.decimals)
 
 
 def step_label(step: Step, wording: Wording) -> str:

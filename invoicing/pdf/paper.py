@@ -251,6 +251,15 @@ def rich(text: str, details: Sequence[str] = ()) -> Paragraph:
     return Paragraph("<br/>".join(lines), BASE)
 
 
+ASIDE = ParagraphStyle("aside", BASE, fontSize=SMALL, leading=SMALL * 1.3, textColor=HexColor("#52606d"), leftIndent=9)
+
+
+def aside(text: str) -> Paragraph:
+    """A cell of small grey ``text``, set in: what belongs to the row above; not read as markup."""
+    refuse_unprintable(text)
+    return Paragraph(markup_free(text), ASIDE)
+
+
 def markup_free(text: str) -> str:
     return escape(unicodedata.normalize("NFC", " ".join(text.split())))
 

@@ -51,6 +51,8 @@ def fonts_of(pdf: bytes):
         ("cancellation_en", facts.cancellation(language="en")),
         ("reverse_charge_en", facts.reverse_charge()),
         ("third_country_en", facts.third_country()),
+        ("usage_de", facts.make_document(facts.make_section(*facts.used_lines()))),
+        ("usage_en", facts.make_document(facts.make_section(*facts.used_lines()), language="en")),
     ],
 )
 def test_what_a_document_says(name, document):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
@@ -18,7 +19,12 @@ from billing.metering import Event
 from billing.models import Charge, UsageSource
 from config import books
 from invoicing import replay
+from invoicing.einvoice import judge
+from invoicing.einvoice.facts import DocumentFacts, LineFacts
+from invoicing.einvoice.reading import facts_of
+from invoicing.einvoice.writing import written
 from invoicing.models import Invoice
+from invoicing.pdf import render
 from tenants.models import Issuer
 from tests.conftest import SAMPLE_BOOK
 from tests.databases import copy_database, drop_database, use_database
@@ -66,6 +72,10 @@ def imported_usage(template_database: str, django_db_blocker) -> Iterator[str]:
         drop_database(name)
 
 
+def usage_lines(document: DocumentFacts) -> list[LineFacts]:
+    return [line for line in document.lines if line.usage is not None]
+
+
 @pytest.fixture
 def usage_book(imported_usage: str, django_db_blocker) -> Iterator[None]:
     with django_db_blocker.unblock(), copy_of(imported_usage):
@@ -80,6 +90,10 @@ def test_the_usage_of_the_sample_book_is_charged_as_expected(usage_book: None):
     assert list(books.check(with_files=False)) == []
     replayed = list(replay.replay())
     assert (len(replayed), [difference for one in replayed for difference in one.differences]) == (7, [])
+    documents = facts_of(Invoice.objects.issued().values_list("pk", flat=True))
+    assert [len(usage_lines(document)) for document in documents] == [len(list(one.lines)) for one in documents]
+    assert all(render(document).startswith(b"%PDF") for document in documents)
+    assert [judge.findings(written(replace(document, format="zugferd"))) for document in documents] == [[]] * 7
     before = Charge.objects.count()
 
     said = output_of("bill", "--through", DAY, "--issue-on", DAY)
