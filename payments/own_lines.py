@@ -1,5 +1,7 @@
 """Bank lines that our own files caused: a batch of debits credited, a debit returned, a transfer carried out.
 
+And what a payment provider paid out of what it held for us.
+
 Their keys and sums are ours, so they are certain: they are booked before anything is matched by what payers wrote.
 """
 
@@ -14,14 +16,16 @@ from django.db import transaction
 from invoicing import posting
 from invoicing.kernel.entries import DEBITS_IN_TRANSIT
 from invoicing.models import JournalEntry, Posting
-from payments import bank_lines, collection, receiving, refunds
+from payments import bank_lines, collection, payouts, receiving, refunds
 from payments.models import BankAccount, BankLine, Collection, LineBooking, MatchProposal, Payment, Refund
 from tenants.transactions import lock_payers
 
 
 def book_all(account: BankAccount, *, by: Any = None) -> int:
     """Book the account's undecided lines that our own files caused; returns how many. A second call finds none."""
-    if not (collection.with_bank(account.issuer).exists() or refunds.with_bank(account.issuer).exists()):
+    issuer = account.issuer
+    own = (collection.with_bank(issuer), refunds.with_bank(issuer), payouts.under_way(issuer))
+    if not any(rows.exists() for rows in own):
         return 0
     lines = account.lines.undecided().select_related("bank_account__issuer").order_by("booked_on", "pk")
     return sum(1 for line in lines if _book(line, by))
@@ -31,7 +35,7 @@ def _book(line: BankLine, by: Any) -> bool:
     try:
         with transaction.atomic():
             return book(line, by=by)
-    except (bank_lines.NotBooked, receiving.NotApplied, collection.NotSettled):
+    except (bank_lines.NotBooked, receiving.NotApplied, collection.NotSettled, payouts.ArrivedBefore):
         return False
 
 
@@ -43,7 +47,7 @@ def book(line: BankLine, *, by: Any = None) -> bool:
         return amount < 0 and _book_return(line, by)
     if amount > 0:
         debits = _debits(line)
-        return bool(debits) and _book_debits(line, debits, by)
+        return _book_debits(line, debits, by) if debits else _book_payout(line, by)
     paid = refunds.expected(line.bank_account.issuer, -amount, key=line.end_to_end_id, text=_text(line))
     return bool(paid) and _book_refunds(line, paid)
 
@@ -86,6 +90,20 @@ def _book_debits(line: BankLine, debits: Sequence[Collection], by: Any) -> bool:
             on=line.booked_on,
         )
         LineBooking.objects.create(line=line, entry_id=entry, currency=line.currency, amount=payment.amount.amount)
+    MatchProposal.objects.filter(line=line).delete()
+    return True
+
+
+def _book_payout(line: BankLine, by: Any) -> bool:
+    """The one payout of the payment provider that a credit of its name is, over the same amount at about that day."""
+    account, amount = line.bank_account, line.amount.amount
+    if payouts.NAME not in f"{line.name} {_text(line)}".lower():
+        return False
+    fitting = list(payouts.expected(account.issuer, amount, line.currency, on=line.value_on)[:2])
+    if len(fitting) != 1 or bank_lines.hold(line) != amount:
+        return False
+    entry = payouts.arrive(fitting[0].pk, on=line.booked_on, bank=account.ledger_account_id, by=by)
+    LineBooking.objects.create(line=line, entry_id=entry, currency=line.currency, amount=amount)
     MatchProposal.objects.filter(line=line).delete()
     return True
 

@@ -16,7 +16,7 @@ from invoicing.kernel.entries import BANK, BANK_CHARGES, PROVIDER_CLEARING
 from invoicing.models import JournalEntry
 from payments.card_collection import day_of
 from payments.gateways.stripe_answers import BalanceLine, Payout
-from payments.models import PaymentReturn, ProviderAccount, ProviderOrder, ProviderPayout, Refund
+from payments.models import BankAccount, PaymentReturn, ProviderAccount, ProviderOrder, ProviderPayout, Refund
 from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.models import Issuer
@@ -25,6 +25,7 @@ from tenants.transactions import record
 NOTHING: Final = Decimal(0)
 # Lines that are charges as a whole; of the others the charges are what stands beside the amount.
 CHARGES: Final = frozenset({"stripe_fee", "stripe_fx_fee", "tax_fee", "network_cost"})
+NAME: Final = "stripe"  # what a line of the bank says of its sender
 NEARLY: Final = timedelta(days=7)  # between the day a payout is announced for and the value date of the bank
 
 
@@ -91,16 +92,26 @@ def expected(issuer: Issuer, amount: Decimal, currency: str, *, on: date) -> Que
     ).order_by("arrives_on", "pk")
 
 
+def under_way(issuer: Issuer) -> QuerySet[ProviderPayout]:
+    """Payouts that no line of the bank was found to be yet."""
+    return ProviderPayout.objects.filter(account__issuer=issuer, arrival=None)
+
+
 @transaction.atomic
 def arrive(payout: int, *, on: date, bank: int | None = None, by: Any = None) -> int:
     """Book that a payout (key) is on the bank account (the key of its ledger account; else the issuer's bank).
 
-    Returns the entry's key. Raises ``ArrivedBefore``.
+    Returns the entry's key. Raises ``ArrivedBefore``, also where statements of the bank are read: a line tells it then.
     """
     found = ProviderPayout.objects.select_for_update(of=("self",)).select_related("account__issuer").get(pk=payout)
     if found.arrival_id:
         raise ArrivedBefore(_("Payout %(payout)s has arrived already.") % {"payout": found})
     issuer = found.account.issuer
+    if bank is None and BankAccount.objects.filter(ledger_account__issuer=issuer, ledger_account__role=BANK).exists():
+        raise ArrivedBefore(
+            _("Payout %(payout)s is booked with its line of the bank's statement: take the statement in.")
+            % {"payout": found}
+        )
     entry = posting.move(
         issuer,
         found.amount.amount,

@@ -10,11 +10,21 @@ from django.db import connection
 from django.utils import translation
 
 from config import books
-from invoicing import correction, credit_balance
+from invoicing import correction, credit_balance, posting
 from invoicing.correction import Wanted
 from invoicing.models import LedgerAccount, OpenItem, Posting
-from payments import bank_import, bank_lines, collection, matching, refunds
-from payments.models import BankAccount, BankLine, Collection, CollectionBlock, LineBooking, Payment, PaymentReturn
+from payments import bank_import, bank_lines, collection, matching, payouts, receiving, refunds
+from payments.gateways.stripe_answers import BalanceLine, Payout
+from payments.models import (
+    BankAccount,
+    BankLine,
+    Collection,
+    CollectionBlock,
+    LineBooking,
+    Payment,
+    PaymentReturn,
+    ProviderAccount,
+)
 from tenants import files
 from tenants.mandates import Bank
 from tenants.models import Approval, Issuer
@@ -220,3 +230,41 @@ def test_an_approval_lapses_when_the_credit_is_gone(issuer, account):
     refund.refresh_from_db()
     assert (refund.state, Approval.objects.get().decision) == ("withdrawn", "lapsed")
     assert collection.with_bank(issuer).count() == 1
+
+
+def test_a_payout_of_the_payment_provider_empties_what_it_held(issuer, account):
+    provider = ProviderAccount.objects.create(issuer=issuer, name="Stripe", secret_key="encrypted")
+    posting.ensure_chart(issuer)
+    debit = posting.account_of(issuer, "provider_clearing")
+    payer = make_payer(issuer, "100.00", mandate=False, collection="card")
+    receiving.receive(
+        issuer,
+        receiving.Receipt(
+            payer=payer.pk,
+            source=Payment.Source.PROVIDER,
+            origin="pi_1",
+            amount=Decimal("119.00"),
+            currency="EUR",
+            account=debit,
+            reference="RE-1",
+            received_on=VALUE,
+        ),
+        on=VALUE,
+    )
+    at = datetime(2026, 2, 18, 9, tzinfo=UTC)
+    lines = [BalanceLine("txn_1", "charge", "ch_1", Decimal("119.00"), Decimal("2.03"), Decimal("116.97"), "EUR")]
+    payouts.note(provider, Payout("po_1", Decimal("116.97"), "EUR", "paid", at, False, at), lines)
+    result = take_in(
+        account,
+        Entry("116.97", "STRIPE PAYOUT", name="Stripe Technology Europe Ltd", day="2026-02-19"),
+        Entry("116.97", "Miete", name="Jemand", day="2026-02-19"),
+        day="2026-02-19",
+    )
+    assert result.booked == 1
+    booking = LineBooking.objects.get()
+    assert (booking.amount.amount, booking.line.name) == (Decimal("116.97"), "Stripe Technology Europe Ltd")
+    assert list(payouts.under_way(issuer)) == []
+    held = Posting.objects.filter(account__role="provider_clearing").values_list("amount", flat=True)
+    assert sum(held) == 0
+    with pytest.raises(payouts.ArrivedBefore):
+        payouts.arrive(booking.line.bookings.get().entry.payout.pk, on=VALUE)
