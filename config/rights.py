@@ -23,6 +23,8 @@ OPERATOR = """
     invoicing.offset_openitem payments.add_dispute
     payments.book_bankline payments.set_aside_bankline payments.add_payment
     payments.start_dunningrun payments.add_dunningblock payments.change_dunningblock payments.delete_dunningblock
+    tenants.add_mandate tenants.revoke_mandate payments.add_paymentrun payments.add_transfer
+    payments.add_collectionblock payments.change_collectionblock payments.delete_collectionblock
     payments.retire_paymentmethod payments.request_providerrefund payments.release_eventhandling
 """
 APPROVER = """
@@ -43,6 +45,7 @@ APPROVER = """
     payments.add_dunninglevel payments.change_dunninglevel payments.delete_dunninglevel
     tenants.change_issuer tenants.add_webhookendpoint tenants.change_webhookendpoint
     tenants.import_issuer billing.import_product
+    tenants.add_creditor tenants.change_creditor tenants.approve_mandate payments.release_paymentrun
     payments.add_provideraccount payments.change_provideraccount payments.approve_providerrefund
     payments.request_providerrefund payments.release_eventhandling
     payments.confirm_providerpayout payments.explain_providerfinding
@@ -54,7 +57,8 @@ SUPPORT = """
     billing.view_application billing.view_meter billing.view_usageevent billing.view_usagetotal
     invoicing.view_invoice invoicing.view_line invoicing.view_vatshare invoicing.view_delivery invoicing.view_openitem
     payments.view_letter payments.view_reminder payments.view_letterdelivery payments.view_dunningblock
-    payments.view_collection payments.view_paymentmethod
+    payments.view_collection payments.view_paymentmethod tenants.view_mandate payments.view_collectionblock
+    payments.view_transfer
 """
 
 

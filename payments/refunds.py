@@ -54,6 +54,16 @@ class Known:
     tail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The columns of a bank account that a payer paid from."""
+
+    holder: str
+    iban: str
+    iban_tail: str
+    bic: str
+
+
 def wanted(issuer: Issuer) -> QuerySet[RefundRequest]:
     """What payers want back and what is not asked for yet: the in-tray."""
     asked = Refund.objects.exclude(state=State.WITHDRAWN).values("open_item")
@@ -85,6 +95,14 @@ def known_accounts(issuer: Issuer, payer: int) -> list[Known]:
             seen.add(line.iban_hash)
             found.append(Known(line, line.name, line.iban_tail))
     return found
+
+
+def bank_of(known: Known) -> Bank:
+    """A known account in the clear, to be paid to. Raises ``mandates.NotAMandate`` where no key reads it."""
+    row = known.row
+    return mandates.bank_of(
+        row if isinstance(row, MandateAccount) else Stored(known.holder, row.iban, row.iban_tail, row.bic)
+    )
 
 
 @transaction.atomic
@@ -391,8 +409,8 @@ def _ask(refund: Refund, by: Any) -> None:
         raise NotRefundable(_("A refund that a second person must approve needs somebody who asks for it."))
     Approval.objects.create(
         issuer=refund.issuer,
-        table=REFUNDS,
-        row=refund.pk,
+        table=table_of(Transfer),
+        row=Transfer.objects.values_list("pk", flat=True).get(refund=refund),
         action=Approval.Action.REFUND,
         subject=f"{refund.payer.reference} {refund.open_item}"[:100],
         currency=refund.currency,
@@ -404,7 +422,9 @@ def _ask(refund: Refund, by: Any) -> None:
 
 
 def _open_approvals(refund: Refund) -> Iterable[Approval]:
-    return Approval.objects.select_for_update(of=("self",)).filter(table=REFUNDS, row=refund.pk, decision=None)
+    return Approval.objects.select_for_update(of=("self",)).filter(
+        table=table_of(Transfer), row__in=Transfer.objects.filter(refund=refund).values("pk"), decision=None
+    )
 
 
 def _asked_for(refund: int) -> tuple[Refund, Approval]:

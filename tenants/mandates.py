@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from stdnum import bic as bics
@@ -22,12 +22,32 @@ from tenants import files
 from tenants.encryption import decrypted, encrypted, keyed_hash, keyed_hashes
 from tenants.errors import OperatorError
 from tenants.models import Creditor, Issuer, Mandate, MandateAccount, Tenant
+from tenants.models.mandate import REFERENCE
 
 IBAN: Final = "iban"  # the purpose of its key
 PAPERS: Final = {"application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg"}
 LARGEST_PAPER: Final = 5_000_000
 
 Decision = MandateAccount.Decision
+
+__all__ = [
+    "REFERENCE",
+    "Bank",
+    "NotAMandate",
+    "Usable",
+    "bank_of",
+    "change_account",
+    "checked",
+    "creditor_of",
+    "decide",
+    "enter",
+    "holding_account",
+    "is_same",
+    "keep_paper",
+    "revoke",
+    "sealed",
+    "usable",
+]
 
 
 class NotAMandate(OperatorError):
@@ -188,11 +208,6 @@ def usable(issuer: Issuer, payers: Sequence[int], *, on: date) -> dict[int, Usab
         else:
             found[payer] = Usable(is_revoked=not standing, is_unapproved=bool(standing))
     return found
-
-
-def standing(issuer: Issuer, payer: int, *, on: date) -> QuerySet[Mandate]:
-    """Mandates of a payer that are not revoked on ``on``, whatever their account."""
-    return Mandate.objects.filter(Q(revoked_on=None) | Q(revoked_on__gt=on), issuer=issuer, payer=payer)
 
 
 def holding_account(mandate: Mandate) -> MandateAccount | None:

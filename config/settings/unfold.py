@@ -104,7 +104,11 @@ SIDEBAR = [
         "items": [
             listed(_("Bank lines"), "playlist_add_check", "payments.bankline"),
             listed(_("Payments"), "payments", "payments.payment"),
+            listed(_("Payment runs"), "account_balance", "payments.paymentrun"),
             listed(_("Collection attempts"), "download", "payments.collection"),
+            listed(_("Mandates"), "signature", "tenants.mandate"),
+            listed(_("Refunds by transfer"), "undo", "payments.transfer"),
+            listed(_("Collection blocks"), "block", "payments.collectionblock"),
             listed(_("Payment methods"), "credit_card", "payments.paymentmethod"),
             listed(_("Refunds by the provider"), "undo", "payments.providerrefund"),
             listed(_("Events of the provider"), "notifications", "payments.eventhandling"),
@@ -114,6 +118,7 @@ SIDEBAR = [
             listed(_("Accounts at providers"), "key", "payments.provideraccount"),
             listed(_("Bank statements"), "receipt", "payments.bankstatement"),
             listed(_("Bank accounts"), "account_balance_wallet", "payments.bankaccount"),
+            listed(_("Direct debit of issuers"), "tune", "tenants.creditor"),
         ],
     },
     {

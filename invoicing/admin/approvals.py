@@ -18,8 +18,10 @@ from unfold.decorators import display
 
 from invoicing.admin.corrections import shown
 from invoicing.correction import approving
+from invoicing.models import Invoice
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
+from tenants.copying import table_of
 from tenants.errors import OperatorError
 from tenants.models import Approval
 
@@ -69,6 +71,8 @@ class ApprovalAdmin(RecordAdmin):
     def decide_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
         """The document as it would be issued now, for whoever decides; whoever asked may withdraw."""
         approval = get_object_or_404(self.get_queryset(request), pk=object_id)
+        if approval.table != table_of(Invoice):  # decided on the page of what it is about
+            return HttpResponseRedirect(reverse(f"admin:{approval.table}_change", args=[approval.row]))
         is_own = approval.requested_by_id == request.user.pk
         if not is_own and not request.user.has_perm("tenants.decide_approval"):
             raise PermissionDenied

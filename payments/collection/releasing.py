@@ -174,6 +174,16 @@ def take_out(run: int, *, now: datetime, collections: Iterable[int] | None = Non
 
 
 @transaction.atomic
+def load(run: int, *, by: Any) -> bytes:
+    """The file of a run (key), of debits or transfers; that it was loaded down is on record. Raises ``DamagedFile``."""
+    found = PaymentRun.objects.select_related("file").get(pk=run)
+    if found.file is None:
+        raise NotToBeReleased(_("%(run)s has no file yet.") % {"run": found})
+    record(table_of(PaymentRun), found.pk, "load", {}, by=by)
+    return files.read(found.file)
+
+
+@transaction.atomic
 def mark_sent(run: int, *, now: datetime, by: Any = None) -> None:
     """Note that a person has brought the file of a released run (key) to the bank. Raises ``NotToBeReleased``."""
     found = _locked(run, State.RELEASED)

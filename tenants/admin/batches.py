@@ -30,6 +30,7 @@ IMPORT_PAGES = {
     ImportBatch.Kind.CATALOG: "billing_product",
     ImportBatch.Kind.TENANTS: "tenants_tenant",
     ImportBatch.Kind.CONTRACTS: "billing_subscription",
+    ImportBatch.Kind.MANDATES: "tenants_mandate",
     ImportBatch.Kind.USAGE: "billing_usageevent",
 }
 ROW_COLOURS = {
@@ -70,7 +71,8 @@ class ImportBatchAdmin(RecordAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponseBase:
         """With the way to the page on which the file is compared and taken in, for who may import."""
-        kind = ImportBatch.objects.filter(pk=int(object_id)).values_list("kind", flat=True) if is_key(object_id) else ()
+        kept = ImportBatch.objects.exclude(kind=ImportBatch.Kind.MANDATES)  # of which neither file nor rows are kept
+        kind = kept.filter(pk=int(object_id)).values_list("kind", flat=True) if is_key(object_id) else ()
         page = next((IMPORT_PAGES[ImportBatch.Kind(found)] for found in kind), "")
         may_import = page and request.user.has_perm("{}.import_{}".format(*page.split("_")))
         way = reverse(f"admin:{page}_import_batch", args=[object_id]) if may_import else ""
