@@ -259,7 +259,8 @@ def post_receipts(issuer: Issuer, receipts: Sequence[Receipt], *, on: date) -> l
     """
     receivables = account_of(issuer, RECEIVABLES)
     keys = new_keys(**{ENTRIES: len(receipts), OPEN_ITEMS: len(receipts)})
-    entries, items, postings, received = [], [], [], []
+    entries, items, received = [], [], []
+    postings: list[tuple[int, int, int | None, str, Decimal]] = []
     for one, entry, item in zip(receipts, keys[ENTRIES], keys[OPEN_ITEMS], strict=True):
         entries.append((entry, issuer.pk, JournalEntry.Kind.PAYMENT.value, on))
         items.append((item, issuer.pk, one.reference[:140], one.payer, on, one.currency, -one.amount))

@@ -14,7 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from invoicing.models import OpenItem
@@ -36,6 +36,7 @@ from tenants import intents
 from tenants.errors import OperatorError
 from tenants.intents import Patience
 from tenants.models import Issuer
+from tenants.models.intent import IntentQuerySet
 from tenants.responsibility import effective
 from tenants.transactions import lock_payers
 
@@ -56,7 +57,7 @@ class Mismatch(OperatorError):
     """What the provider says does not go with our attempt: amount, currency, mode, customer or key."""
 
 
-def waiting() -> QuerySet[Collection]:
+def waiting() -> IntentQuerySet[Collection]:
     """Attempts by a saved method that may be made now as far as people are concerned."""
     return (
         Collection.objects.filter(method=CollectionMethod.PROVIDER, outcome=Outcome.PENDING)
@@ -65,7 +66,7 @@ def waiting() -> QuerySet[Collection]:
     )
 
 
-def lost(*, now: datetime) -> QuerySet[Collection]:
+def lost(*, now: datetime) -> IntentQuerySet[Collection]:
     """Attempts of which nobody knows what became, and whose turn to be asked about has come."""
     return Collection.objects.filter(method=CollectionMethod.PROVIDER, state=Collection.State.UNKNOWN, next_at__lte=now)
 
@@ -75,7 +76,7 @@ def charge_pending(*, clock: Callable[[], datetime], limit: int = 20) -> int:
     made = 0
     while made < limit:
         lease = stripe_api.longest_call() + timedelta(minutes=2)
-        claimed = intents.claim(waiting(), now=clock(), lease=lease, limit=1)  # type: ignore[arg-type]
+        claimed: list[Collection] = intents.claim(waiting(), now=clock(), lease=lease, limit=1)
         if not claimed:
             break
         made += 1

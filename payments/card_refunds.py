@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -31,6 +31,7 @@ from payments.provider_money import plain
 from tenants import intents
 from tenants.copying import table_of
 from tenants.errors import OperatorError
+from tenants.models.intent import IntentQuerySet
 from tenants.transactions import lock_payers, record, wake
 
 logger = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ def pay_pending(*, clock: Callable[[], datetime], limit: int = 20) -> int:
     made = 0
     while made < limit:
         lease = stripe_api.longest_call() + timedelta(minutes=2)
-        claimed = intents.claim(waiting(), now=clock(), lease=lease, limit=1)  # type: ignore[arg-type]
+        claimed: list[Refund] = intents.claim(waiting(), now=clock(), lease=lease, limit=1)
         if not claimed:
             break
         made += 1
@@ -176,12 +177,12 @@ def ask_pending(*, clock: Callable[[], datetime], limit: int = 50) -> int:
     return settled
 
 
-def waiting() -> QuerySet[Refund]:
+def waiting() -> IntentQuerySet[Refund]:
     """Refunds by way of the provider that two persons agreed to."""
     return Refund.objects.filter(method=Refund.Method.PROVIDER, at_provider__approved_by__isnull=False)
 
 
-def lost(*, now: datetime) -> QuerySet[Refund]:
+def lost(*, now: datetime) -> IntentQuerySet[Refund]:
     """Refunds of which nobody knows what became, and whose turn to be asked about has come."""
     return Refund.objects.filter(method=Refund.Method.PROVIDER, state=State.UNKNOWN, next_at__lte=now)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -110,7 +110,7 @@ def _items(issuer: Issuer, payers: Sequence[int], on: date) -> dict[int, dict[st
         Q(open_item=OuterRef("pk")) | Q(tenant=OuterRef("payer")), starts_on__lte=on
     ).filter(Q(ends_before=None) | Q(ends_before__gt=on))
     pending = Refund.objects.filter(open_item=OuterRef("pk"), entry=None).exclude(state=Refund.State.WITHDRAWN)
-    found = (
+    found: Iterable[Any] = (
         OpenItem.objects.filter(issuer=issuer, payer__in=list(payers), moved_to=None)
         .with_open_amount()
         .exclude(open_amount=0)

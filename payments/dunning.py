@@ -308,14 +308,15 @@ def facts_of(letter: Letter) -> letters.ReminderFacts:
         payer=_facts(letter.parties["payer"]),
         items=tuple(
             letters.OverdueFacts(
-                number=reminder.open_item.invoice.number or "",
-                issued_on=reminder.open_item.invoice.issued_on,
+                number=document.number or "",
+                issued_on=document.issued_on,
                 due_on=reminder.open_item.due_on,
                 days_overdue=(letter.sent_on - reminder.open_item.due_on).days,
                 total=rounded(reminder.open_item.amount.amount, places),
                 open=rounded(reminder.open.amount, places),
             )
             for reminder in reminders
+            if (document := reminder.open_item.invoice)  # a payment is a credit: nobody is reminded of it
         ),
     )
 

@@ -146,7 +146,8 @@ def _same(payer: Tenant, wanted: dict[int, Decimal], now: datetime) -> Collectio
     ).distinct()
     for page in pages.select_related("order"):
         parts = dict(page.items.values_list("open_item", "amount"))
-        if parts == wanted and (page.order.page_url or page.order.page_until - now >= SHORTEST):
+        until = page.order.page_until
+        if parts == wanted and until and (page.order.page_url or until - now >= SHORTEST):
             return page
     return None
 

@@ -7,6 +7,7 @@ comes back.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -72,7 +73,7 @@ def groups_of(payers: list[Tenant], accounts: list[ProviderAccount]) -> list[dic
     elsewhere = under_way.filter(
         Q(collection__order__page_until=None) | Q(collection__order__page_until__lt=timezone.now())
     )
-    found = (
+    found: Iterable[Any] = (
         OpenItem.objects.filter(payer__in=payers, issuer__in=[account.issuer_id for account in accounts], moved_to=None)
         .filter(refund_request=None)
         .with_open_amount()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -177,10 +178,10 @@ class BankAccountAdmin(MasterAdmin):
 
 def reconciliation(account: BankAccount) -> list[tuple[str, str]]:
     """What the books say is at the bank, what the bank says, and what is not booked yet."""
-    booked = Posting.objects.filter(account=account.ledger_account_id).aggregate(s=Sum("amount"))["s"] or 0
+    booked = Posting.objects.filter(account=account.ledger_account_id).aggregate(s=Sum("amount"))["s"] or Decimal(0)
     closing = account.statements.filter(is_final=True, closing__isnull=False).order_by("-ends_on", "-pk").first()
-    waiting = account.lines.undecided().aggregate(s=Sum("amount"))["s"] or 0
-    aside = account.lines.filter(set_aside__isnull=False).aggregate(s=Sum("amount"))["s"] or 0
+    waiting = account.lines.undecided().aggregate(s=Sum("amount"))["s"] or Decimal(0)
+    aside = account.lines.filter(set_aside__isnull=False).aggregate(s=Sum("amount"))["s"] or Decimal(0)
     rows = [
         (gettext("booked on the ledger account"), figures.money(booked, account.currency)),
         (gettext("lines not decided on yet"), figures.money(waiting, account.currency)),
