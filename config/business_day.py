@@ -38,14 +38,16 @@ from payments import (
     card_collection,
     card_refunds,
     card_selection,
+    collection,
     dunning,
     matching,
     pay_page,
     provider_events,
     reconciliation,
+    refunds,
 )
-from payments.models import BankAccount, DunningRun, EventHandling
-from tenants import messages, vat_inquiries, webhooks
+from payments.models import BankAccount, DunningRun, EventHandling, PaymentRun
+from tenants import mandates, messages, vat_inquiries, webhooks
 from tenants.errors import OperatorError
 from tenants.models import Activity, Issuer, Message, VatInquiry, WebhookMessage
 from tenants.transactions import acting
@@ -145,6 +147,27 @@ def take(issuer: Issuer, *, on: date) -> int:
         return card_selection.select(issuer, on=on)
 
 
+def collect(issuer: Issuer, *, on: date) -> PaymentRun | None:
+    """Propose the direct debits and transfers of ``on``; release the debits if the issuer lets that happen by itself.
+
+    What goes to the bank is taken there by a person. ``None`` where the issuer collects nothing by direct debit.
+    """
+    creditor = mandates.creditor_of(issuer)
+    with acting(actor="", channel="schedule"):
+        refunds.propose(issuer, on=on)
+    if creditor is None:
+        return None
+    run = collection.propose(issuer, on=on)
+    is_small = creditor.run_limit is None or collection.total_of(run) <= creditor.run_limit
+    if creditor.releases_by_itself and is_small and run.state == PaymentRun.State.PROPOSED and collection.total_of(run):
+        morning = datetime.combine(on, datetime.min.time(), ZoneInfo(issuer.time_zone))
+        with acting(actor="", channel="schedule"):
+            collection.take_out(run.pk, now=morning)
+            if collection.total_of(run):
+                run = collection.release(run.pk, now=morning)
+    return run
+
+
 def remind(issuer: Issuer, *, on: date) -> DunningRun:
     """Write the reminders that are due on ``on``."""
     return dunning.remind(issuer, on=on)
@@ -194,11 +217,11 @@ def start_night(*, now: datetime) -> None:
 
 
 def run_day(issuer: Issuer, *, on: date) -> None:
-    """Restructure, renew, ask about VAT ids, assign usage, bill, settle, remind; workers are woken for what follows.
+    """Restructure, renew, ask about VAT ids, assign usage, bill, settle, collect, remind; workers are woken after.
 
     One part's trouble does not stop the others. What did not work is found by ``missed`` and tried again.
     """
-    for part in (restructure, renew, confirm, place_usage, bill, settle, take, remind):
+    for part in (restructure, renew, confirm, place_usage, bill, settle, take, collect, remind):
         with _by_itself("A part of the night failed", issuer=issuer.pk, part=part.__name__):
             part(issuer, on=on)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.utils import translation
 
+from config import business_day
 from invoicing import correction, credit_balance, delivery, judging, pdf
 from invoicing.correction import Wanted
 from invoicing.einvoice import writing
@@ -26,7 +29,7 @@ from payments.models import (
     PaymentRun,
 )
 from tenants import files, mandates
-from tenants.models import Issuer, Message, Tenant
+from tenants.models import Creditor, Issuer, Message, Tenant
 from tests.builders import make_issuer
 from tests.judges import fatal_findings, needs_judges, needs_sepa_judge, sepa_findings
 from tests.payments.debits import (
@@ -557,3 +560,40 @@ def test_the_e_invoice_names_mandate_creditor_and_account_and_passes_the_judge(i
     path = tmp_path / "invoice.xml"
     path.write_bytes(xml)
     assert fatal_findings(path) == {"invoice.xml": []}
+
+
+# The night
+
+
+def test_the_night_proposes_a_run_and_releases_it_only_where_the_issuer_lets_it(issuer):
+    make_payer(issuer, "100.00")
+    issue(issuer)
+    run = business_day.collect(issuer, on=ON)
+    assert (run.state, run.collections.count()) == ("proposed", 1)
+    Creditor.objects.update(releases_by_itself=True, run_limit=Decimal("100.00"))
+    assert business_day.collect(issuer, on=ON).state == "proposed"  # above what one may release alone
+    Creditor.objects.update(run_limit=None)
+    done = business_day.collect(issuer, on=ON)
+    assert (done.pk, done.state, done.released_by) == (run.pk, "released", None)
+    assert business_day.collect(issuer, on=ON).collections.count() == 0
+
+
+def test_the_night_leaves_alone_who_collects_nothing():
+    assert business_day.collect(make_issuer(reference="NONE"), on=ON) is None
+
+
+def test_the_command_says_what_it_would_collect_and_proposes_it(issuer):
+    make_payer(issuer, "100.00", reference="P0", name="Alpha GmbH")
+    make_payer(issuer, "50.00", reference="P1", mandate=False)
+    issue(issuer)
+    said = StringIO()
+    call_command("collect", on=ON, dry_run=True, stdout=said)
+    assert said.getvalue().splitlines() == [
+        "P0 Alpha GmbH; 2026-02-16; 119.00 EUR; M-P0; RE-2026-00001",
+        "1 debit, 119.00 EUR.",
+        "1 × no mandate",
+        "Dry run: nothing was written.",
+    ]
+    assert PaymentRun.objects.count() == 0
+    call_command("collect", on=ON, stdout=said)
+    assert PaymentRun.objects.get().collections.count() == 1

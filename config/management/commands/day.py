@@ -48,6 +48,7 @@ class Command(BaseCommand):
                     refusals.append(str(refusal))
                 business_day.settle(seller, on=day)
                 business_day.take(seller, on=day)
+                business_day.collect(seller, on=day)
                 self.report_reminders(business_day.remind(seller, on=day))
             self.report_sent(business_day.send_out(clock=timezone.now, bar=bar))
         except OperatorError as refusal:

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from payments import collection
 from payments.models import LeftOut
@@ -44,7 +45,8 @@ class Command(BaseCommand):
         except OperatorError as refusal:
             raise CommandError(str(refusal)) from refusal
         self.stdout.write(
-            _("%(debits)d debits, %(total)s EUR.") % {"debits": self.debits, "total": f"{self.total:.2f}"}
+            ngettext("%(debits)d debit, %(total)s EUR.", "%(debits)d debits, %(total)s EUR.", self.debits)
+            % {"debits": self.debits, "total": f"{self.total:.2f}"}
         )
         for reason, count in sorted(self.left.items()):
             self.stdout.write(f"{count} × {LeftOut.Reason(reason).label}")
