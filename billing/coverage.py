@@ -62,18 +62,18 @@ def read(*, through: date, among: QuerySet[Subscription] | None = None) -> Itera
     A gap is told as such; whether a run was there at all is known above (``invoicing.coverage``).
     """
     last = 0
-    while keys := _contracts_after(last, among):
+    while keys := contracts_after(last, among):
         last = keys[-1]
         yield _read(keys, through)
 
 
-def _contracts_after(last: int, among: QuerySet[Subscription] | None) -> list[int]:
+def contracts_after(last: int, among: QuerySet[Subscription] | None) -> list[int]:
     found = Subscription.objects.all() if among is None else among
     return list(found.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK])
 
 
 def _read(contracts: Sequence[int], through: date) -> list[Covered]:
-    positions = _positions(contracts, through)
+    positions = read_positions(contracts, through)
     booked = _booked([position.key for position in positions])
     reckoned, refused = reckonable(contracts)
     schedules = {position.terms.key: position.terms.schedule for position in reckoned}
@@ -82,7 +82,7 @@ def _read(contracts: Sequence[int], through: date) -> list[Covered]:
         schedule = schedules.get(position.key)
         if schedule is not None:
             stretches = covered(schedule, booked.get(position.key, ()), through)
-            found += [Covered(position, _of_account(position, stretch)) for stretch in stretches]
+            found += [Covered(position, of_account(position, stretch)) for stretch in stretches]
             continue
         days = active_days(position.starts_on, position.ends_before, through)
         refusal = refused.get(position.contract, "")
@@ -92,13 +92,13 @@ def _read(contracts: Sequence[int], through: date) -> list[Covered]:
     return found
 
 
-def _of_account(position: Position, stretch: Stretch) -> Stretch:
+def of_account(position: Position, stretch: Stretch) -> Stretch:
     """Charging leaves accounts out that are not active: their gaps have that reason."""
     is_left_out = stretch.reason is Reason.GAP and not position.is_active
     return replace(stretch, reason=Reason.NOT_ACTIVE) if is_left_out else stretch
 
 
-def _positions(contracts: Sequence[int], through: date) -> list[Position]:
+def read_positions(contracts: Sequence[int], through: date) -> list[Position]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -123,7 +123,7 @@ def _booked(items: Sequence[int]) -> dict[int, list[Booked]]:
         cursor.execute(
             f"""
             select item_id, id, kind, starts_on, ends_before, net, corrects_id from {CHARGES}
-             where item_id = any(%s) and reversed_by_id is null and reverses_id is null
+             where item_id = any(%s) and addition = 0 and reversed_by_id is null and reverses_id is null
             """,
             [list(items)],
         )

@@ -9,21 +9,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from billing import coverage
+from billing import coverage, unbilled_usage, usage_coverage
 from billing.coverage import Covered, Position
 from billing.kernel.coverage import ANSWERS, Answer, Reason
 from billing.models import Subscription
+from billing.usage_coverage import Counted
 from invoicing.models import BillRun, Outcome
 from tenants.copying import table_of
 
 RUNS, OUTCOMES = table_of(BillRun), table_of(Outcome)
 SHOWN: Final = 500
+DAY: Final = timedelta(days=1)
 LONGEST: Final = timedelta(hours=1)  # that a transaction lasts: a worker's task is ended then
 
 ANSWERED: Final = {
@@ -34,6 +36,7 @@ ANSWERED: Final = {
 }
 REASONS: Final = {
     Reason.STANDS: _("a charge stands for them"),
+    Reason.FREE: _("within the free quantity of their period"),
     Reason.NOT_DUE: _("not due yet"),
     Reason.WAITS_FOR_START: _("billing starts with a day that is not known yet"),
     Reason.WAITS_FOR_RUN: _("no bill run has come to them yet"),
@@ -96,6 +99,51 @@ def read(*, through: date, among: QuerySet[Subscription] | None = None) -> Itera
         outcomes, changed = (_outcomes(gaps, runs), _changed_since(gaps, runs)) if gaps else ({}, set())
         for one in chunk:
             yield _explained(one, runs, outcomes, changed) if one.stretch.reason is Reason.GAP else one
+
+
+@dataclass(slots=True)
+class UsageReport:
+    """Events of usage by their answer; ``unbilled`` are those that no contract covers, by the reason for it."""
+
+    events: Counter[Reason] = field(default_factory=Counter)
+    unbilled: Counter[str] = field(default_factory=Counter)
+    faults: list[Counted] = field(default_factory=list)
+
+    def answered(self, answer: Answer) -> int:
+        return sum(events for reason, events in self.events.items() if ANSWERS[reason] is answer)
+
+    @property
+    def total(self) -> int:
+        return self.events.total() + self.unbilled.total()
+
+
+def usage_report(
+    *, through: date, among: QuerySet[Subscription] | None = None, user: Any = None, accounts: Any = None
+) -> UsageReport:
+    """All events of usage, whenever they were, as a run through a day leaves them; of contracts ``among`` or of all.
+
+    What no contract covers is that which ``user`` sees (``None``: all), of ``accounts`` if these are given.
+    """
+    found = UsageReport()
+    for one in read_usage(through=through, among=among):
+        stretch = one.covered.stretch
+        found.events[stretch.reason] += one.events
+        if stretch.answer is Answer.IN_ERROR and len(found.faults) < SHOWN:
+            found.faults.append(one)
+    for unbilled in unbilled_usage.unbilled(user, date.min, date.max - DAY, accounts=accounts):
+        found.unbilled[unbilled.reason] += unbilled.events
+    return found
+
+
+def read_usage(*, through: date, among: QuerySet[Subscription] | None = None) -> Iterator[Counted]:
+    """Events of usage that contracts cover, each group with its answer and the reason."""
+    runs = _runs()
+    for chunk in usage_coverage.read(through=through, among=among):
+        gaps = [one.covered.position for one in chunk if one.covered.stretch.reason is Reason.GAP]
+        outcomes, changed = (_outcomes(gaps, runs), _changed_since(gaps, runs)) if gaps else ({}, set())
+        for one in chunk:
+            is_gap = one.covered.stretch.reason is Reason.GAP
+            yield replace(one, covered=_explained(one.covered, runs, outcomes, changed)) if is_gap else one
 
 
 def last_run_through() -> date | None:

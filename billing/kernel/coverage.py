@@ -24,6 +24,7 @@ class Reason(StrEnum):
     """Why days are as they are; the first ones follow from item and charges alone, the others take more to know."""
 
     STANDS = "stands"  # a fee stands for them, and no credit gives them back
+    FREE = "free"  # usage within the free quantity
     NOT_DUE = "not_due"
     TRIAL = "trial"
     BILLED_ELSEWHERE = "billed_elsewhere"
@@ -43,6 +44,7 @@ ANSWERS: Final = {
     Reason.WAITS_FOR_START: Answer.PENDING,
     Reason.WAITS_FOR_RUN: Answer.PENDING,
     Reason.CHANGED_SINCE: Answer.PENDING,
+    Reason.FREE: Answer.WAIVED,
     Reason.TRIAL: Answer.WAIVED,
     Reason.BILLED_ELSEWHERE: Answer.WAIVED,
     Reason.GAP: Answer.IN_ERROR,

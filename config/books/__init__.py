@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from config.books.breach import Breach, snapshot
 from config.books.chains import chains_hold
 from config.books.choices import words_are_known
-from config.books.coverage import days_are_answered
+from config.books.coverage import days_are_answered, usage_is_answered
 from config.books.documents import documents_hold
 from config.books.files import files_hold, seals_hold
 from config.books.guards import guards_hold
@@ -30,6 +30,7 @@ FOUND_BY_READING: Final[tuple[Callable[[], Iterator[Breach]], ...]] = (
     words_are_known,
     amounts_fit_their_currency,
     days_are_answered,
+    usage_is_answered,
     documents_hold,
     chains_hold,
     seals_hold,

@@ -28,3 +28,26 @@ def days_are_answered() -> Iterator[Breach]:
                     "last": one.stretch.period.last_day,
                 },
             )
+
+
+def usage_is_answered() -> Iterator[Breach]:
+    """Usage of a period that a run has come to is charged, or something says why not."""
+    through = coverage.last_run_through()
+    if through is None:
+        return
+    for one in coverage.read_usage(through=through):
+        position, stretch = one.covered.position, one.covered.stretch
+        if stretch.reason is Reason.GAP:
+            yield Breach(
+                "coverage of usage",
+                gettext("contract %(contract)s") % {"contract": position.reference},
+                gettext(
+                    "%(events)s events of %(product)s from %(first)s to %(last)s are not charged, and nothing says why."
+                )
+                % {
+                    "events": one.events,
+                    "product": position.product,
+                    "first": stretch.period.start,
+                    "last": stretch.period.last_day,
+                },
+            )

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from billing import unbilled_usage
 from billing.admin.metrics import contracts_asked_for, day_from
 from billing.coverage import Covered
 from billing.kernel.coverage import ANSWERS, Answer, Reason
@@ -34,7 +35,11 @@ def page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     through = day_from(request.GET.get("through"), timezone.localdate())
     scope = scope_of(request)
-    report = coverage.report(through=through, among=contracts_asked_for(request.user, scope))
+    among = contracts_asked_for(request.user, scope)
+    report = coverage.report(through=through, among=among)
+    usage = coverage.usage_report(
+        through=through, among=among, user=request.user, accounts=scope.tenants if scope.reference else None
+    )
     context = {
         **admin.site.each_context(request),
         "title": gettext("Coverage"),
@@ -47,6 +52,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "faults": [fault_row(one) for one in report.faults],
         "fault_count": report.fault_count,
         "is_cut": report.fault_count > len(report.faults),
+        "events": figures.number(usage.total),
+        "usage": usage_rows(usage),
     }
     return TemplateResponse(request, "invoicing/admin/coverage.html", context)
 
@@ -71,6 +78,33 @@ def reason_row(report: coverage.Report, reason: Reason) -> dict[str, Any]:
         "width": days * 100 // report.item_days,
         "share": share(days, report.item_days),
     }
+
+
+def usage_rows(report: coverage.UsageReport) -> list[dict[str, Any]]:
+    """Events by answer and reason; those of no contract last, with the way to who they are."""
+    total = report.total
+    rows = [
+        {
+            "answer": figures.badge(coverage.ANSWERED[ANSWERS[reason]], TONES[ANSWERS[reason]]),
+            "name": coverage.REASONS[reason],
+            "events": figures.number(report.events[reason]),
+            "share": share(report.events[reason], total),
+            "width": report.events[reason] * 100 // total,
+        }
+        for reason in Reason
+        if report.events[reason]
+    ]
+    return rows + [
+        {
+            "answer": figures.badge(gettext("of no contract"), "warning"),
+            "name": name,
+            "events": figures.number(report.unbilled[reason]),
+            "share": share(report.unbilled[reason], total),
+            "width": report.unbilled[reason] * 100 // total,
+        }
+        for reason, name in unbilled_usage.REASONS.items()
+        if report.unbilled[reason]
+    ]
 
 
 def share(days: int, of: int) -> str:

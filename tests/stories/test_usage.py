@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import StringIO
 
@@ -15,10 +16,11 @@ from django.conf import settings
 from django.core.management import call_command
 
 from billing import metering
+from billing.kernel.coverage import Reason
 from billing.metering import Event
 from billing.models import Charge, UsageSource
 from config import books
-from invoicing import replay
+from invoicing import coverage, replay
 from invoicing.einvoice import judge
 from invoicing.einvoice.facts import DocumentFacts, LineFacts
 from invoicing.einvoice.reading import facts_of
@@ -94,6 +96,19 @@ def test_the_usage_of_the_sample_book_is_charged_as_expected(usage_book: None):
     assert [len(usage_lines(document)) for document in documents] == [len(list(one.lines)) for one in documents]
     assert all(render(document).startswith(b"%PDF") for document in documents)
     assert [judge.findings(written(replace(document, format="zugferd"))) for document in documents] == [[]] * 7
+    report = coverage.usage_report(through=date(2026, 5, 1))
+    assert report.total == 6000
+    assert report.events[Reason.STANDS] + report.events[Reason.FREE] == 4531
+    assert report.events - Counter({Reason.STANDS: 9999, Reason.FREE: 9999}) == {Reason.NOT_DUE: 31}
+    assert report.unbilled == {"account": 38, "meter": 30, "contract": 21, "before": 1349}
+    assert output_of("coverage", "--through", DAY).splitlines()[-6:] == [
+        "Nutzung, ohne Vertrag: 1438 Ereignisse",
+        "    der Mandant ist nicht bekannt: 38 Ereignisse",
+        "    der Zähler ist nicht bekannt: 30 Ereignisse",
+        "    der Mandant hat keinen Vertrag für diesen Zähler: 21 Ereignisse",
+        "    vor Beginn des Vertrags: 1349 Ereignisse",
+        "Nutzung, zusammen: 6000 Ereignisse",
+    ]
     before = Charge.objects.count()
 
     said = output_of("bill", "--through", DAY, "--issue-on", DAY)

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
+from billing import unbilled_usage
 from billing.coverage import Covered
 from billing.kernel.coverage import ANSWERS, Answer, Reason
 from billing.models import Subscription
@@ -39,11 +40,35 @@ class Command(BaseCommand):
                     if ANSWERS[reason] is answer and report.days[reason] and answer is not Answer.CHARGED:
                         self.stdout.write(f"    {coverage.REASONS[reason]}: {days_of(report.days[reason])}")
             self.stdout.write(gettext("Together: %(days)s") % {"days": days_of(report.item_days)})
+            if not contract:
+                self.usage(coverage.usage_report(through=through))
             if report.fault_count:
                 raise CommandError(
                     ngettext("%(count)d stretch is in error.", "%(count)d stretches are in error.", report.fault_count)
                     % {"count": report.fault_count}
                 )
+
+    def usage(self, report: coverage.UsageReport) -> None:
+        """Nothing where no usage was ever reported."""
+        if not report.total:
+            return
+        for answer in Answer:
+            events = events_of(report.answered(answer))
+            self.stdout.write(
+                gettext("Usage, %(answer)s: %(events)s") % {"answer": coverage.ANSWERED[answer], "events": events}
+            )
+            for reason in Reason:
+                if ANSWERS[reason] is answer and report.events[reason] and answer is not Answer.CHARGED:
+                    self.stdout.write(f"    {coverage.REASONS[reason]}: {events_of(report.events[reason])}")
+        self.stdout.write(gettext("Usage, of no contract: %(events)s") % {"events": events_of(report.unbilled.total())})
+        for name, words in unbilled_usage.REASONS.items():
+            if report.unbilled[name]:
+                self.stdout.write(f"    {words}: {events_of(report.unbilled[name])}")
+        self.stdout.write(gettext("Usage, together: %(events)s") % {"events": events_of(report.total)})
+
+
+def events_of(count: int) -> str:
+    return ngettext("%(count)d event", "%(count)d events", count) % {"count": count}
 
 
 def contract_key(reference: str, issuer: str | None) -> int:
