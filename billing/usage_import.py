@@ -218,9 +218,7 @@ def make_months(batch: ImportBatch) -> None:
 def begin(batch: ImportBatch) -> None:
     source = source_of(batch)
     if source is None:
-        source = UsageSource.objects.create(
-            reference=files_of(batch), issuer_id=batch.issuer_id or 0, name=gettext("Files")
-        )
+        source = UsageSource.objects.create(reference=files_of(batch), issuer_id=batch.issuer_id or 0)
     intake.begin(source, channel=UsageBatch.Channel.FILE, import_batch=batch)
 
 

@@ -35,7 +35,7 @@ def make_source(issuer: Issuer, reference: str = "pbx", **fields: Any) -> UsageS
 
 
 def store_little_usage(issuer: Issuer, tenant: Tenant, application: str = "PBX", *, spare: bool = False) -> UsageEvent:
-    """One counted event, one of an unknown meter, one that takes a third back, a conflict; with ``spare`` a key alone."""
+    """Counted, of an unknown meter, taken back and taking back, in conflict; with ``spare`` a key without its event."""
     with connection.cursor() as cursor:
         cursor.execute("select kontor_usage_partitions('2026-03-01', '2026-03-31')")
     meter = make_meters(application)["minutes"]

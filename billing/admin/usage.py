@@ -197,16 +197,16 @@ class UsageEventAdmin(AccountScoped, SheetScreen, RecordAdmin):
     search_fields = ["key__key__exact"]
     search_accounts = ("tenant",)
     fields = [
-        ("event", "source", "batch"),
+        ("event", "source", "came_with"),
         ("occurred_at", "day"),
         ("tenant_reference", "tenant"),
         ("application_reference", "meter_reference", "meter"),
-        ("user_name", "quantity"),
+        ("user_name", "stated"),
         "content",
-        ("value", "label"),
+        ("reckoned", "label"),
         ("reverses_key", "reversed_by", "standing"),
     ]
-    readonly_fields = ["event", "source", "batch", "content", "standing"]
+    readonly_fields = ["event", "source", "came_with", "stated", "content", "reckoned", "standing"]
 
     @display(description=_("event"))
     def event(self, event: UsageEvent) -> str:
@@ -217,7 +217,7 @@ class UsageEventAdmin(AccountScoped, SheetScreen, RecordAdmin):
         return str(event.key.source)
 
     @display(description=_("usage batch"))
-    def batch(self, event: UsageEvent) -> SafeString:
+    def came_with(self, event: UsageEvent) -> SafeString:
         url = reverse("admin:billing_usagebatch_change", args=[event.key.batch_id])
         return format_html('<a class="k-link" href="{}">{}</a>', url, event.key.batch_id)
 
@@ -229,7 +229,15 @@ class UsageEventAdmin(AccountScoped, SheetScreen, RecordAdmin):
     def meter_named(self, event: UsageEvent) -> str:
         return f"{event.application_reference} / {event.meter_reference}"
 
-    @display(description=_("counts"))
+    @display(description=_("quantity"))
+    def stated(self, event: UsageEvent) -> str:
+        return figures.number(event.quantity)
+
+    @display(description=_("value"))
+    def reckoned(self, event: UsageEvent) -> str:
+        return figures.EMPTY if event.value is None else figures.number(event.value)
+
+    @display(description=_("value"))
     def amount(self, event: UsageEvent) -> SafeString:
         if event.label is not None:
             return figures.figure_cell(event.label)
@@ -253,14 +261,18 @@ class UsageEventAdmin(AccountScoped, SheetScreen, RecordAdmin):
 @admin.register(UsageTotal)
 class UsageTotalAdmin(AccountScoped, RecordAdmin):
     scope_accounts = ("tenant",)
-    list_display = ["day", "tenant", "meter", "count", "summed", "highest", "latest"]
+    list_display = ["day", "tenant", "meter", "counted", "summed", "highest", "latest"]
     list_select_related = ["tenant", "meter__application"]
     list_filter = [MeterFilter]
     search_accounts = ("tenant",)
     search_fields = ["meter__reference__startswith"]
     ordering = ["-id"]
-    fields = [("tenant", "meter", "day"), "count", ("summed", "highest"), ("latest", "last_at", "last_key")]
-    readonly_fields = ["summed", "highest", "latest"]
+    fields = [("tenant", "meter", "day"), "counted", ("summed", "highest"), ("latest", "last_at", "last_key")]
+    readonly_fields = ["counted", "summed", "highest", "latest"]
+
+    @display(description=_("events"))
+    def counted(self, total: UsageTotal) -> SafeString:
+        return figures.figure_cell(figures.number(total.count))
 
     @display(description=_("sum"))
     def summed(self, total: UsageTotal) -> SafeString:

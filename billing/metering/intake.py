@@ -74,7 +74,8 @@ KNOWN: Final = f"""
                                   when o.id is not null then {SAME.format(e="o")}
                                   else k.occurred_at = s.occurred_at end as is_same,
                jsonb_build_object(
-                   'occurred_at', s.occurred_at at time zone 'UTC', 'tenant', s.tenant_reference,
+                   'occurred_at', to_json(s.occurred_at at time zone 'UTC') #>> '{{}}' || '+00:00',
+                   'tenant', s.tenant_reference,
                    'application', s.application_reference, 'meter', s.meter_reference, 'user', s.user_name,
                    'quantity', trim_scale(s.quantity)::text, 'properties', s.properties,
                    'reverses', s.reverses_key) as content

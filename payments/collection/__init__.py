@@ -7,7 +7,16 @@ keeps (``collection_item_one_attempt_at_a_time``). A returned debit is never tri
 from payments.collection.approving import approve, refuse, request
 from payments.collection.proposing import propose, rehearse
 from payments.collection.reading import NoCreditor, Planned, Proposal
-from payments.collection.releasing import NotToBeReleased, content_hash, discard, load, mark_sent, release, take_out, total_of
+from payments.collection.releasing import (
+    NotToBeReleased,
+    content_hash,
+    discard,
+    load,
+    mark_sent,
+    release,
+    take_out,
+    total_of,
+)
 from payments.collection.settling import NotSettled, after_return, expected, fail, settle, take_back, with_bank
 
 __all__ = [
