@@ -61,6 +61,7 @@ def analyse(*filled: type[models.Model]) -> None:
     By the sizes of before, reading a step of a run takes the longer the more came in since. As the owner: for others
     ANALYZE passes the tables over.
     """
+
     def ask() -> None:
         with connection.cursor() as cursor:
             for model in filled:

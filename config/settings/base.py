@@ -111,7 +111,9 @@ SESSION_COOKIE_AGE = 10 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
-PUBLIC_URL = env.text("PUBLIC_URL", f"https://{ALLOWED_HOSTS[0].lstrip('.')}" if PRODUCTION else "http://localhost:8000")
+PUBLIC_URL = env.text(
+    "PUBLIC_URL", f"https://{ALLOWED_HOSTS[0].lstrip('.')}" if PRODUCTION else "http://localhost:8000"
+)
 VIES_URL = env.text("VIES_URL", "")  # empty: VAT ids count by their check digits
 VIES_TIMEOUT = env.whole_number("VIES_TIMEOUT", 10)  # seconds for an answer
 STRIPE_URL = env.text("STRIPE_URL", "")  # empty: Stripe's own; tests have one on this machine

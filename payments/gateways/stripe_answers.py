@@ -182,7 +182,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
 
 
 def from_minor(units: int, currency: str) -> Decimal:
-    """The amount that Stripe's integer means, with the currency's places. Raises ``ValueError`` as ``to_minor`` does."""
+    """The amount that Stripe's integer means, in the currency's places. Raises ``ValueError`` as ``to_minor`` does."""
     places = places_of(currency)
     if currency in WHOLE_IN_HUNDREDTHS and places == 0:
         if units % 100:

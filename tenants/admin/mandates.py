@@ -287,7 +287,7 @@ class MandateAdmin(AccountScoped, RecordAdmin):
                         "decided": f"{one.decided_by or ''} {figures.instant(one.decided_at)}".strip(),
                         "state": figures.badge(
                             one.get_decision_display() or gettext("to be approved"),
-                            DECISION_COLOURS.get(one.decision, "warning"),
+                            DECISION_COLOURS[Decision(one.decision)] if one.decision else "warning",
                         ),
                         "may_decide": one.decision is None and may_approve and one.entered_by_id != user.pk,
                     }
