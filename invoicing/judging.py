@@ -47,9 +47,9 @@ class Judged:
 
 def waiting() -> InvoiceQuerySet:
     """The in-tray: drafts of e-invoices that are to be judged, held or issued by a worker."""
-    unjudged = ~Exists(Verdict.objects.filter(content_hash=OuterRef("content_hash")))
+    unjudged = Invoice.objects.drafts().unjudged(judge.VERSION)
     to_settle = Q(state=Invoice.State.DRAFT) & (_failed() | _issues_by_itself())
-    return Invoice.objects.drafts().electronic().filter(Q(unjudged) | to_settle)
+    return unjudged | Invoice.objects.drafts().electronic().filter(to_settle)
 
 
 def judge_pending(limit: int = CHUNK) -> Judged:
@@ -77,7 +77,7 @@ def judge_drafts(invoices: Sequence[int]) -> None:
 
 def contents_of(invoices: Sequence[int]) -> dict[str, DocumentFacts]:
     """By content hash: the facts of those of the drafts (keys) that are still to be judged."""
-    drafts = list(Invoice.objects.filter(pk__in=invoices).electronic().unjudged())
+    drafts = list(Invoice.objects.filter(pk__in=invoices).unjudged(judge.VERSION))
     return dict(zip((d.content_hash for d in drafts), facts_of([d.pk for d in drafts]), strict=True))
 
 
@@ -106,7 +106,7 @@ def sentences(draft: Invoice, verdict: Verdict) -> list[tuple[str, advice.Subjec
 
 @transaction.atomic
 def _judge_some(limit: int) -> int:
-    drafts = Invoice.objects.drafts().unjudged()
+    drafts = Invoice.objects.drafts().unjudged(judge.VERSION)
     claimed = list(drafts.select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("pk")[:limit])
     contents = contents_of([draft.pk for draft in claimed])
     Verdict.objects.bulk_create(verdicts_on(contents), ignore_conflicts=True)
@@ -155,9 +155,9 @@ def _passed() -> Exists:
 
 
 def _failed() -> Q:
-    """Judged, and passed by no version of the rules."""
-    failing = Exists(Verdict.objects.filter(content_hash=OuterRef("content_hash"), passed=False))
-    return Q(failing) & ~Q(_passed())
+    """Failed by the rules in force, and passed by no others: what failed before there were these is judged anew."""
+    failing = Verdict.objects.filter(content_hash=OuterRef("content_hash"), passed=False, rules=judge.VERSION)
+    return Q(Exists(failing)) & ~Q(_passed())
 
 
 def _issues_by_itself() -> Q:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.kernel.money import places_of, rounded
 from invoicing import correction
-from invoicing.correction import Wanted
+from invoicing.correction import NotCorrectable, Wanted
 from invoicing.kernel.totals import vat_of
 from invoicing.models import Invoice, Line
 from payments.models import Dispute
@@ -66,7 +67,10 @@ def contested(issuer: int, payers: Sequence[int], *, on: date) -> dict[int, Deci
 
 @transaction.atomic
 def contest(line: int, *, on: date, reason: str) -> Dispute:
-    """Note that the payer contests a line of an issued invoice (key). Raises ``NotDisputable``."""
+    """Note that the payer contests a line of an issued invoice (key). Raises ``NotDisputable``.
+
+    One whose dispute was rejected may be contested again, for a reason of its own: both are kept.
+    """
     found = Line.objects.select_related("invoice").get(pk=line)
     document = found.invoice
     words = {"document": document, "line": found.position}
@@ -88,19 +92,21 @@ def contest(line: int, *, on: date, reason: str) -> Dispute:
         raise NotDisputable(_("Line %(line)d of %(document)s is disputed already.") % words) from error
 
 
-@transaction.atomic
 def uphold(dispute: int, *, on: date, resolution: str, amount: Decimal | None = None, by: Any = None) -> int | None:
     """The payer is right: credit what is left of the line, or a net ``amount``; returns the key of the credit note.
 
     ``None`` where the line was credited already. Raises ``NotDisputable``, and as ``correction.credit`` does.
     """
-    found = _open(dispute)
-    note = None
-    if _left(found.line):
-        note = correction.credit(
-            found.line.invoice_id, [Wanted(found.line.position, amount=amount)], on=on, reason=resolution, by=by
-        )
-    _resolve(found, Dispute.State.UPHELD, on, resolution)
+    line = Dispute.objects.select_related("line").get(pk=dispute).line
+    wanted = [Wanted(line.position, amount=amount)]
+    with suppress(NotCorrectable):  # found again under the lock
+        correction.judge_credit(line.invoice_id, wanted, on=on, reason=resolution)
+    with transaction.atomic():
+        found = _open(dispute)
+        note = None
+        if _left(found.line):
+            note = correction.credit(line.invoice_id, wanted, on=on, reason=resolution, by=by)
+        _resolve(found, Dispute.State.UPHELD, on, resolution)
     return note
 
 

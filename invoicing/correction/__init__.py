@@ -8,7 +8,7 @@ charges it anew. What follows from a changed contract is corrected by the runs t
 from invoicing.correction.approving import NeedsApproval, approve, refuse, request, withdraw
 from invoicing.correction.billing_again import Comparison, bill_again, compare
 from invoicing.correction.cancelling import cancel, cancellable, why_not
-from invoicing.correction.crediting import Creditable, Wanted, credit, creditable
+from invoicing.correction.crediting import Creditable, Wanted, credit, creditable, judge_credit
 from invoicing.correction.drafts import NotCorrectable, refuse_ahead
 from invoicing.correction.of_run import cancel_run, left_of_run
 from invoicing.correction.previewing import Preview, preview_cancellation, preview_credit
@@ -29,6 +29,7 @@ __all__ = [
     "compare",
     "credit",
     "creditable",
+    "judge_credit",
     "left_of_run",
     "preview_cancellation",
     "preview_credit",

@@ -116,7 +116,7 @@ def credit(
     are. ``seen`` is the content hash of what the person looked at.
     Raises ``NotCorrectable``, ``NeedsApproval`` above the issuer's limit unless ``approved``, and ``LookAgain``.
     """
-    judge_ahead([invoice], lambda: [draft(invoice, wanted, on=on, reason=reason)])
+    judge_credit(invoice, wanted, on=on, reason=reason)
     with transaction.atomic():
         key = draft(invoice, wanted, on=on, reason=reason)
         if seen is not None and seal([key])[key] != seen:
@@ -125,6 +125,11 @@ def credit(
             limits.refuse_above([key])
         issue([key], on=on, action="credited", reason=reason, by=by)
     return key
+
+
+def judge_credit(invoice: int, wanted: Sequence[Wanted], *, on: date, reason: str) -> None:
+    """Judge what ``credit`` would write, for whoever is about to call it inside a transaction. Raises as it does."""
+    judge_ahead([invoice], lambda: [draft(invoice, wanted, on=on, reason=reason)])
 
 
 def draft(invoice: int, wanted: Sequence[Wanted], *, on: date, reason: str) -> int:

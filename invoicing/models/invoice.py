@@ -54,9 +54,10 @@ class InvoiceQuerySet(VisibleQuerySet["Invoice"]):
         """Made as e-invoice, not as PDF alone."""
         return self.filter(parties__has_key="format")
 
-    def unjudged(self) -> InvoiceQuerySet:
-        """E-invoices on whose content no verdict was reached."""
-        return self.electronic().filter(~Exists(Verdict.objects.filter(content_hash=OuterRef("content_hash"))))
+    def unjudged(self, rules: str) -> InvoiceQuerySet:
+        """E-invoices whose content has passed no rules yet, and on which those of version ``rules`` have not spoken."""
+        reached = Verdict.objects.filter(Q(passed=True) | Q(rules=rules), content_hash=OuterRef("content_hash"))
+        return self.electronic().filter(~Exists(reached))
 
     def printed(self) -> InvoiceQuerySet:
         """With their PDF."""

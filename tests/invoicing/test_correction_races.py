@@ -79,7 +79,16 @@ def test_what_breaks_off_leaves_nothing_behind(invoice):
     assert [str(breach) for breach in books.check(limit=5, with_files=False)] == []
 
 
-@pytest.mark.parametrize("correct", [cancel, lambda invoice: [credit(invoice, "10.00")]], ids=["cancel", "credit"])
+def bill_again(invoice: Invoice) -> list[int]:
+    correction.bill_again(invoice, on=TENTH, reason="Falsch")
+    return [Invoice.objects.get(corrects=invoice).pk]
+
+
+@pytest.mark.parametrize(
+    "correct",
+    [cancel, lambda invoice: [credit(invoice, "10.00")], bill_again],
+    ids=["cancel", "credit", "bill again"],
+)
 def test_an_e_invoice_is_judged_while_no_payer_is_locked(own_database, correct, monkeypatch):
     issuer = make_issuer(reference="MAIN", document_format="zugferd")
     make_contract(issuer, make_tenant(), price=make_price((None, "100.00", "0")))

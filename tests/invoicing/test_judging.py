@@ -85,6 +85,21 @@ def test_a_missing_leitweg_id_holds_the_document_and_says_so_in_the_issuer_s_lan
     assert judge_all() == judging.Judged(judged=1, held=0, issued=1)
 
 
+def test_what_failed_by_former_rules_is_judged_by_the_new_ones(issuer, monkeypatch):
+    one_customer(issuer)
+    run = bill(issuer, FEBRUARY)
+    broken = judge.Finding("BR-01", "/", "too strict")
+    with monkeypatch.context() as former:
+        former.setattr(judge, "VERSION", "former rules")
+        former.setattr(judge, "findings_apart", lambda documents: [[broken] for _ in documents])
+        assert judge_all() == judging.Judged(judged=1, held=1, issued=0)
+    assert [draft.recipient.reference for draft in judging.waiting()] == ["KUNDE"]
+    assert judge_all() == judging.Judged(judged=1)  # it stays held, until a person releases it
+    assert sorted(Verdict.objects.values_list("rules", "passed")) == [(judge.VERSION, True), ("former rules", False)]
+    review.release(run.invoices.all())
+    assert issuing.issue_released(run) == 1
+
+
 @pytest.mark.parametrize(
     ("own", "reached"),
     [("amt@example.com", "amt@example.com"), ("", "zweite@example.com")],

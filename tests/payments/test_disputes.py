@@ -61,6 +61,22 @@ def test_a_rejected_dispute_is_reminded_of_again(invoice):
         disputes.reject(dispute.pk, on=LATE, resolution="noch einmal")
 
 
+def test_a_rejected_line_may_be_contested_again_and_each_dispute_is_kept(invoice):
+    line = line_of_850(invoice)
+    first = disputes.contest(line.pk, on=date(2026, 2, 10), reason="Nicht bestellt")
+    disputes.reject(first.pk, on=date(2026, 3, 1), resolution="Auftrag liegt vor")
+    second = disputes.contest(line.pk, on=date(2026, 3, 5), reason="Nicht geliefert")
+    dunning.remind(invoice.issuer, on=LATE)
+    assert Letter.objects.get().total.amount == Decimal("8969.39")
+    assert disputes.uphold(second.pk, on=LATE, resolution="Nicht geliefert")
+    with pytest.raises(NotDisputable, match="credited already"):
+        disputes.contest(line.pk, on=LATE, reason="noch einmal")
+    assert list(Dispute.objects.order_by("pk").values_list("state", "reason")) == [
+        ("rejected", "Nicht bestellt"),
+        ("upheld", "Nicht geliefert"),
+    ]
+
+
 def test_an_upheld_dispute_is_credited_and_no_longer_open(invoice):
     dispute = disputes.contest(line_of_850(invoice).pk, on=date(2026, 2, 10), reason="Nicht bestellt")
     note = Invoice.objects.get(pk=disputes.uphold(dispute.pk, on=date(2026, 3, 1), resolution="Nicht bestellt"))
