@@ -50,18 +50,19 @@ RULES: Final = (
         _("contract %(contract)s"),
         _("It and %(other)s charge the usage of %(account)s by the meter %(meter)s on the same days."),
         """
-        select s.reference as contract, b.reference as other, t.reference as account,
+        with metered as materialized (
+            select s.reference, s.tenant_id, p.meter_id, i.id, i.starts_on,
+                   least(coalesce(i.ends_before, 'infinity'), s.ends_before) as ends_before
+              from billing_item i join billing_product p on p.id = i.product_id and p.meter_id is not null
+              join billing_subscription s on s.id = i.subscription_id
+             where i.starts_on < coalesce(i.ends_before, 'infinity'))
+        select i.reference as contract, o.reference as other, t.reference as account,
                a.reference || '/' || m.reference as meter
-          from billing_product p
-          join billing_meter m on m.id = p.meter_id join billing_application a on a.id = m.application_id
-          join billing_item i on i.product_id = p.id join billing_subscription s on s.id = i.subscription_id
-          join tenants_tenant t on t.id = s.tenant_id
-          join billing_subscription b on b.tenant_id = s.tenant_id
-          join billing_item o on o.subscription_id = b.id and o.id > i.id
-          join billing_product q on q.id = o.product_id and q.meter_id = p.meter_id
-         where i.starts_on < least(coalesce(o.ends_before, 'infinity'), b.ends_before)
-           and o.starts_on < least(coalesce(i.ends_before, 'infinity'), s.ends_before)
-           and i.starts_on < coalesce(i.ends_before, 'infinity') and o.starts_on < coalesce(o.ends_before, 'infinity')
+          from metered i
+          join metered o on (o.tenant_id, o.meter_id) = (i.tenant_id, i.meter_id) and o.id > i.id
+           and i.starts_on < o.ends_before and o.starts_on < i.ends_before
+          join tenants_tenant t on t.id = i.tenant_id
+          join billing_meter m on m.id = i.meter_id join billing_application a on a.id = m.application_id
         """,
     ),
     Rule(
