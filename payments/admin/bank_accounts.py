@@ -113,19 +113,6 @@ class BankAccountForm(MasterForm):
         cleaned["found_account"] = found
         return cleaned
 
-    def save(self, commit: bool = True) -> Any:
-        if not self.instance.pk:
-            found = self.cleaned_data["found_account"]
-            if found is None:
-                found = LedgerAccount.objects.create(
-                    issuer=self.cleaned_data["issuer"],
-                    role=f"{ACCOUNT_ROLE}_{self.cleaned_data['iban'][-8:]}",
-                    code=self.cleaned_data["ledger_code"].strip(),
-                    name=self.cleaned_data["name"],
-                )
-            self.instance.ledger_account = found
-        return super().save(commit)
-
 
 @admin.register(BankAccount)
 class BankAccountAdmin(MasterAdmin):
@@ -141,6 +128,16 @@ class BankAccountAdmin(MasterAdmin):
         (_("Files"), {"fields": ["layout", "is_active"]}),
     ]
     change_form_outer_before_template = "payments/admin/bank_account_tools.html"
+
+    def save_model(self, request: HttpRequest, obj: BankAccount, form: Any, change: bool) -> None:
+        if not change:
+            obj.ledger_account = form.cleaned_data["found_account"] or LedgerAccount.objects.create(
+                issuer=obj.issuer,
+                role=f"{ACCOUNT_ROLE}_{obj.iban[-8:]}",
+                code=form.cleaned_data["ledger_code"].strip(),
+                name=obj.name,
+            )
+        super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -300,7 +297,7 @@ class BankStatementAdmin(RecordAdmin):
     def closing_shown(self, statement: BankStatement) -> SafeString:
         return figures.money_cell(statement.closing and statement.closing.amount, statement.currency)
 
-    @display(description=_("lines"))
+    @display(description=_("bank lines"))
     def counted(self, statement: BankStatement) -> str:
         return gettext("%(told)d, of them %(known)d known before") % {"told": statement.told, "known": statement.known}
 
@@ -315,7 +312,7 @@ class BankStatementAdmin(RecordAdmin):
         told = [(trouble_words.told(one["code"], one["facts"]),) for one in statement.troubles]
         return format_html_join(format_html("<br>"), "{}", told) or figures.EMPTY
 
-    @display(description=_("lines"))
+    @display(description=_("bank lines"))
     def lines_shown(self, statement: BankStatement) -> SafeString:
         url = f"{reverse('admin:payments_bankline_changelist')}?state=all&statement__id__exact={statement.pk}"
         return format_html('<a class="k-link" href="{}">{}</a>', url, gettext("Show its new lines"))

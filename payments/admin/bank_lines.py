@@ -16,7 +16,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -59,7 +59,7 @@ class StateFilter(DropdownFilter):
             ("proposed", _("proposed")),
             ("unclear", _("unclear")),
             ("booked", _("booked")),
-            ("aside", _("set aside")),
+            ("aside", pgettext("bank line", "set aside")),
             ("all", _("all")),
         ]
 
@@ -146,7 +146,7 @@ class BankLineAdmin(RecordAdmin):
     @display(description=_("state"))
     def state_shown(self, line: BankLine) -> SafeString:
         if getattr(line, "set_aside", None):
-            return figures.badge(gettext("set aside"))
+            return figures.badge(pgettext("bank line", "set aside"))
         if vars(line).get("booked") == line.amount.amount:
             return figures.badge(gettext("booked"), "success")
         proposal = getattr(line, "proposal", None)

@@ -25,8 +25,13 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
         pytest.param(r"\bfloat\(", set(), id="money is never a float"),
         pytest.param(
             r"\.quantize\(|\bround\(",
-            # the one place; whether a discount has a third decimal, for its name; a comparison in SQL
-            {"billing/kernel/money.py", "billing/contract_import/writing.py", "config/books/rules/amounts.py"},
+            # the one place; whether a discount has a third decimal, for its name; comparisons in SQL
+            {
+                "billing/kernel/money.py",
+                "billing/contract_import/writing.py",
+                "config/books/rules/amounts.py",
+                "config/books/rules/charged.py",
+            },
             id="one place rounds",
         ),
         pytest.param(r"\b(post|pre)_(save|delete)\b|@receiver\(|m2m_changed", set(), id="no signals"),
