@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -352,26 +352,27 @@ def _year(statement: Statement) -> int | str:
     return statement.ends_on.year if statement.ends_on else "undated"
 
 
-def gaps(account: BankAccount) -> list[tuple[BankStatement, BankStatement, Decimal]]:
-    """End-of-day statements whose opening is not the closing of the one before: the two, and by how much."""
-    found = []
-    before: BankStatement | None = None
-    finals = account.statements.filter(is_final=True, opening__isnull=False, closing__isnull=False)
-    for one in finals.order_by("ends_on", "number", "pk"):
-        if before is not None and one.opening.amount != before.closing.amount:
-            found.append((before, one, one.opening.amount - before.closing.amount))
-        before = one
+def gaps(accounts: Collection[int]) -> dict[int, list[tuple[BankStatement, BankStatement, Decimal]]]:
+    """By account (key): end-of-day statements whose opening is not the closing of the one before, and by how much."""
+    found = defaultdict(list)
+    finals = BankStatement.objects.filter(
+        bank_account__in=accounts, is_final=True, opening__isnull=False, closing__isnull=False
+    )
+    for before, one in pairwise(finals.order_by("bank_account", "ends_on", "number", "pk")):
+        if one.bank_account_id == before.bank_account_id and one.opening.amount != before.closing.amount:
+            found[one.bank_account_id].append((before, one, one.opening.amount - before.closing.amount))
     return found
 
 
-def missing_numbers(account: BankAccount) -> list[tuple[int, int, int]]:
-    """Statement numbers that lack between two that are here: year, first and last of each stretch."""
-    by_year: dict[int, set[int]] = defaultdict(set)
-    for number, ends_on in account.statements.filter(is_final=True).values_list("number", "ends_on"):
+def missing_numbers(accounts: Collection[int]) -> dict[int, list[tuple[int, int, int]]]:
+    """By account (key): statement numbers that lack between two that are here; year, first and last of each stretch."""
+    by_year: dict[tuple[int, int], set[int]] = defaultdict(set)
+    finals = BankStatement.objects.filter(bank_account__in=accounts, is_final=True)
+    for account, number, ends_on in finals.order_by().values_list("bank_account", "number", "ends_on"):
         if number.isdigit() and ends_on:
-            by_year[ends_on.year].add(int(number))
-    found = []
-    for year, numbers in sorted(by_year.items()):
-        told = sorted(numbers)
-        found += [(year, one + 1, two - 1) for one, two in pairwise(told) if one + 1 < two]
+            by_year[account, ends_on.year].add(int(number))
+    found = defaultdict(list)
+    for (account, year), numbers in sorted(by_year.items()):
+        lacking = ((one + 1, two - 1) for one, two in pairwise(sorted(numbers)) if one + 1 < two)
+        found[account] += [(year, first, last) for first, last in lacking]
     return found

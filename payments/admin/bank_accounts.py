@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -169,7 +170,10 @@ class BankAccountAdmin(MasterAdmin):
         if object_id.isdigit():
             account = self.get_queryset(request).filter(pk=int(object_id)).first()
             if account is not None and request.method == "GET":
-                context |= {"reconciliation": reconciliation(account), "gap_notes": gap_notes(account)}
+                context |= {
+                    "reconciliation": reconciliation(account),
+                    "gap_notes": [note for _account, note in gap_notes([account])],
+                }
         return super().change_view(request, object_id, form_url, context)
 
 
@@ -199,16 +203,29 @@ def reconciliation(account: BankAccount) -> list[tuple[str, str]]:
     return rows
 
 
-def gap_notes(account: BankAccount) -> list[str]:
-    """Statements that lack, as sentences."""
-    notes = [
+def gap_notes(accounts: Sequence[BankAccount]) -> list[tuple[BankAccount, str]]:
+    """Statements that lack, as sentences, in the order of the accounts."""
+    keys = [account.pk for account in accounts]
+    numbers, gaps = bank_import.missing_numbers(keys), bank_import.gaps(keys)
+    return [
+        (account, note)
+        for account in accounts
+        for note in [*number_notes(numbers[account.pk]), *balance_notes(account, gaps[account.pk])]
+    ]
+
+
+def number_notes(missing: Iterable[tuple[int, int, int]]) -> list[str]:
+    return [
         gettext("%(year)s: statements %(first)s to %(last)s are missing.")
         % {"year": year, "first": first, "last": last}
         if first != last
         else gettext("%(year)s: statement %(first)s is missing.") % {"year": year, "first": first}
-        for year, first, last in bank_import.missing_numbers(account)
+        for year, first, last in missing
     ]
-    notes += [
+
+
+def balance_notes(account: BankAccount, gaps: Iterable[tuple[BankStatement, BankStatement, Decimal]]) -> list[str]:
+    return [
         gettext("Statement %(after)s of %(day)s opens with %(difference)s more or less than %(before)s closed with.")
         % {
             "after": after,
@@ -216,9 +233,8 @@ def gap_notes(account: BankAccount) -> list[str]:
             "difference": figures.money(abs(difference), account.currency),
             "before": before,
         }
-        for before, after, difference in bank_import.gaps(account)
+        for before, after, difference in gaps
     ]
-    return notes
 
 
 class FileForm(forms.Form):
@@ -268,6 +284,11 @@ class FileForm(forms.Form):
         return file
 
 
+def balance_cell(balance: Any, currency: str) -> SafeString:
+    """A balance as the bank told it; nothing where it told none."""
+    return figures.money_cell(None if balance is None else balance.amount, currency)
+
+
 @admin.register(BankStatement)
 class BankStatementAdmin(RecordAdmin):
     list_display = [
@@ -291,11 +312,11 @@ class BankStatementAdmin(RecordAdmin):
 
     @display(description=_("opening balance"))
     def opening_shown(self, statement: BankStatement) -> SafeString:
-        return figures.money_cell(statement.opening and statement.opening.amount, statement.currency)
+        return balance_cell(statement.opening, statement.currency)
 
     @display(description=_("closing balance"))
     def closing_shown(self, statement: BankStatement) -> SafeString:
-        return figures.money_cell(statement.closing and statement.closing.amount, statement.currency)
+        return balance_cell(statement.closing, statement.currency)
 
     @display(description=_("bank lines"))
     def counted(self, statement: BankStatement) -> str:
@@ -431,5 +452,4 @@ def issuers_of(request: HttpRequest) -> QuerySet[Issuer] | None:
 
 
 def gaps_of(request: HttpRequest) -> dict[str, Any]:
-    notes = [(account, note) for account in accounts_of(request).order_by("name")[:20] for note in gap_notes(account)]
-    return {"gap_notes": notes[:20]}
+    return {"gap_notes": gap_notes(accounts_of(request).order_by("name")[:20])[:20]}

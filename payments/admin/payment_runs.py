@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -22,7 +24,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget
 
 from payments import collection, refunds
 from payments.admin import run_facts
-from payments.models import PaymentRun
+from payments.models import Collection, PaymentRun, Transfer
 from tenants.admin import figures
 from tenants.admin.base import RecordAdmin
 from tenants.models import Approval, Issuer
@@ -55,6 +57,18 @@ class ProposeForm(forms.Form):
             self.fields["issuer"].initial = issuers.get()
 
 
+def sum_of_debits() -> QuerySet[Any]:
+    """What the run of the outer query collects."""
+    standing = Collection.objects.filter(run=OuterRef("pk")).exclude(outcome="discarded").order_by().values("run")
+    return standing.annotate(sum=Sum("amount")).values("sum")
+
+
+def sum_of_transfers() -> QuerySet[Any]:
+    """What the run of the outer query pays."""
+    standing = Transfer.objects.filter(run=OuterRef("pk")).exclude(refund__state="withdrawn").order_by().values("run")
+    return standing.annotate(sum=Sum("refund__amount")).values("sum")
+
+
 @admin.register(PaymentRun)
 class PaymentRunAdmin(RecordAdmin):
     list_display = ["name", "issuer", "kind", "on", "collect_on", "payments", "sum_shown", "settled_bar", "progress"]
@@ -83,6 +97,7 @@ class PaymentRunAdmin(RecordAdmin):
                 debit_count=Count("collections", filter=standing, distinct=True),
                 settled_count=Count("collections", filter=Q(collections__settled_on__isnull=False), distinct=True),
                 transfer_count=Count("transfers", distinct=True),
+                total=Coalesce(Subquery(sum_of_debits()), Subquery(sum_of_transfers())),
             )
         )
 
@@ -95,8 +110,8 @@ class PaymentRunAdmin(RecordAdmin):
         return figures.figure_cell(figures.number(run.debit_count + run.transfer_count))
 
     @display(description=_("total"))
-    def sum_shown(self, run: PaymentRun) -> SafeString:
-        return figures.money_cell(run_facts.total(run), run_facts.EUROS)
+    def sum_shown(self, run: Any) -> SafeString:
+        return figures.money_cell(run.total or Decimal(0), run_facts.EUROS)
 
     @display(description=_("settled"))
     def settled_bar(self, run: Any) -> SafeString:

@@ -34,23 +34,24 @@ from tenants.admin.base import MasterAdmin, MasterForm, RecordAdmin
 from tenants.admin.outgoing import intent_badge
 from tenants.transactions import wake
 
+KEYS = ("secret_key", "webhook_secret", "publishable_key")
 NOT_SHOWN = _("Not shown again once it is saved. Empty: it stays as it is.")
 
 
 class AccountForm(MasterForm):
     """Keys go in and never come out."""
 
-    secret_key = forms.CharField(
+    entered_secret_key = forms.CharField(
         label=_("secret key"), required=False, max_length=250, widget=UnfoldAdminPasswordWidget, help_text=NOT_SHOWN
     )
-    webhook_secret = forms.CharField(
+    entered_webhook_secret = forms.CharField(
         label=_("secret of webhooks"),
         required=False,
         max_length=250,
         widget=UnfoldAdminPasswordWidget,
         help_text=NOT_SHOWN,
     )
-    publishable_key = forms.CharField(
+    entered_publishable_key = forms.CharField(
         label=_("publishable key"), required=False, max_length=200, widget=UnfoldAdminTextInputWidget
     )
 
@@ -58,8 +59,8 @@ class AccountForm(MasterForm):
         model = ProviderAccount
         fields = ["name", "issuer", "is_active"]
 
-    def clean_secret_key(self) -> str:
-        entered: str = self.cleaned_data["secret_key"]
+    def clean_entered_secret_key(self) -> str:
+        entered: str = self.cleaned_data["entered_secret_key"]
         if not entered and self.instance.pk is None:
             raise forms.ValidationError(gettext("An account at a provider needs its secret key."))
         return entered
@@ -74,7 +75,7 @@ class ProviderAccountAdmin(MasterAdmin):
     readonly_fields = ["mode", "webhook_address"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        keys = {"fields": ["secret_key", "webhook_secret", "publishable_key"]}
+        keys = {"fields": [f"entered_{name}" for name in KEYS]}
         if obj is None:
             return [(None, {"fields": [("name", "issuer")]}), (_("Keys"), keys)]
         return [
@@ -102,7 +103,7 @@ class ProviderAccountAdmin(MasterAdmin):
         return settings.PUBLIC_URL.rstrip("/") + reverse("stripe_webhook", args=[account.pk])
 
     def save_model(self, request: HttpRequest, obj: ProviderAccount, form: Any, change: bool) -> None:
-        keys = {name: form.cleaned_data.get(name) or "" for name in ("secret_key", "webhook_secret", "publishable_key")}
+        keys = {name: form.cleaned_data.get(f"entered_{name}") or "" for name in KEYS}
         if change:
             ProviderAccount.objects.filter(pk=obj.pk).update(name=obj.name, is_active=obj.is_active)
             provider_accounts.exchange_keys(obj, now=timezone.now(), by=request.user, **keys)

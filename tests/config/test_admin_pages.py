@@ -25,6 +25,7 @@ from payments.models import DunningBlock
 from tenants import messages, webhooks
 from tenants.models import Contact, ImportBatch, ImportRow, Issuer, TreeChange, VatCheck, VatInquiry, WebhookEndpoint
 from tests.builders import make_grant, make_issuer, make_tenant
+from tests.payments.bank_rows import use_banks
 from tests.payments.provider_rows import provide
 from tests.small_book import FEBRUARY, MARCH, bill, make_contract
 from tests.usage_rows import store_little_usage
@@ -78,6 +79,7 @@ def fill(serial: int) -> None:
     used = store_little_usage(issuer, tenant, f"PBX{serial}")
     UsageToken.objects.create(source=used.key.source, digest=f"{serial:064}", hint="ku_12345")
     provide(issuer, tenant, serial)
+    use_banks(issuer, tenant, serial)
     batch = ImportBatch.objects.create(kind="tenants", file_name=f"{serial}.csv", sha256="0" * 64, counts={"new": 1})
     ImportRow.objects.create(batch=batch, number=1, reference="T1", state="new", cells={"name": "Café"})
     user = User.objects.create_user(f"user{serial}", is_staff=True)

@@ -404,9 +404,9 @@ def test_gaps_between_statements_are_told(issuer):
     bank_import.take_in(camt(ONE, number="1", day="2026-03-02"), "a.xml")
     later = replace(ONE, day="2026-03-05", reference="R2")
     bank_import.take_in(camt(later, number="4", day="2026-03-05", opening="1200.00"), "b.xml")
-    ((before, after, difference),) = bank_import.gaps(account)
+    ((before, after, difference),) = bank_import.gaps([account.pk])[account.pk]
     assert (before.number, after.number, difference) == ("1", "4", Decimal("81.00"))
-    assert bank_import.missing_numbers(account) == [(2026, 2, 3)]
+    assert bank_import.missing_numbers([account.pk])[account.pk] == [(2026, 2, 3)]
 
 
 def book_one(issuer: Issuer, amount: str = "119.00", **fields) -> tuple[BankAccount, Invoice, BankLine]:
