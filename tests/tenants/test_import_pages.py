@@ -157,7 +157,7 @@ def test_a_long_file_is_a_workers(clerk, monkeypatch, django_capture_on_commit_c
     tasks.apply_import(**facts)
     assert (Tenant.objects.count(), ImportBatch.objects.get().counts["new"]) == (2, 2)
     assert clerk.get(looked.url + "progress/").json()["finished"] is True
-    assert billing_tasks.RECIPES.keys() == {"catalog", "contracts"}
+    assert billing_tasks.RECIPES.keys() == {"catalog", "contracts", "usage"}
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+49 7525", "-x", "@sum", "'=1", "''+1", "'quoted'", "plain", "O'Neill"])
