@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 from lxml import etree
 
 from payments.gateways.sepa import (
@@ -27,6 +28,12 @@ NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 US = Party("Beispiel Telefonie GmbH & Co. KG", "DE89370400440532013000", "COBADEFFXXX")
 MUELLER = Party("Müller & Söhne GmbH", "DE02120300000000202051", "BYLADEM1001")
 ADDRESS = {"town": "Zürich", "country": "CH"}
+
+
+@pytest.fixture(autouse=True)
+def english():
+    with translation.override("en"):
+        yield
 
 
 def make_debit(number: int = 1, **fields) -> Debit:
