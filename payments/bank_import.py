@@ -23,14 +23,15 @@ from stdnum import iban as iban_rules
 from payments.gateways import bank_csv, camt, mt940
 from payments.gateways.reading import FileRefused
 from payments.kernel.matching import squeezed
-from payments.kernel.statement import Statement, StatementLine, names_account
+from payments.kernel.statement import Statement, StatementLine, names_account, plain
 from payments.models import BankAccount, BankLine, BankStatement, LineBooking, LineSetAside
 from tenants import files
 from tenants.encryption import decrypted, encrypted, keyed_hash
 
 IBAN: Final = "iban"  # the purpose under which IBANs are encrypted and hashed
 BANK_FILE: Final = "bank_file"
-WRITTEN_IBAN: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b")
+WRITTEN_IBAN: Final = re.compile(r"[A-Za-z]{2}[0-9]{2}(?:[ ./-]?[A-Za-z0-9]){11,30}")
+LONGEST: Final = 4_000  # signs of a text that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +179,21 @@ def _fresh(account: BankAccount, statement: Statement) -> tuple[list[tuple[int, 
         for line in told:
             alike = known[fingerprint(line)]
             match = next(
-                (one for one in alike if not one.used and _same(one.reference, line.bank_reference) and one.may_match),
+                (one for one in alike if not one.used and one.may_match and _same(one, line)),
                 None,
             )
             if match is not None:
                 match.used = True
                 continue
             fresh.append((len(alike), line))
-            alike.append(_Alike(line.bank_reference, may_match=False, used=True))
+            alike.append(_Alike(line.bank_reference, entry_key(line), may_match=False, used=True))
     return fresh, superseded
 
 
 @dataclass(slots=True)
 class _Alike:
     reference: str
+    entry: str
     may_match: bool
     used: bool = False
 
@@ -202,9 +204,16 @@ def _known(account: BankAccount, prints: set[str], statement: Statement) -> dict
     rows = (
         BankLine.objects.filter(bank_account=account, fingerprint__in=prints)
         .order_by("ordinal")
-        .values_list("fingerprint", "bank_reference", "statement__is_final", "statement__number", "statement__ends_on")
+        .values_list(
+            "fingerprint",
+            "bank_reference",
+            "entry_key",
+            "statement__is_final",
+            "statement__number",
+            "statement__ends_on",
+        )
     )
-    for mark, reference, is_final, number, ends_on in rows:
+    for mark, reference, entry, is_final, number, ends_on in rows:
         other = (
             is_final
             and statement.is_final
@@ -212,12 +221,15 @@ def _known(account: BankAccount, prints: set[str], statement: Statement) -> dict
             and statement.number
             and (number, ends_on) != (statement.number, statement.ends_on)
         )
-        known[mark].append(_Alike(reference, may_match=not other))
+        known[mark].append(_Alike(reference, entry, may_match=not other))
     return known
 
 
-def _same(one: str, other: str) -> bool:
-    return not one or not other or one == other
+def _same(one: _Alike, line: StatementLine) -> bool:
+    """By the reference of the payment, where both are told; a notification has one that the statement leaves out."""
+    if not one.reference or not line.bank_reference or one.reference == line.bank_reference:
+        return True
+    return bool(one.entry) and one.entry == entry_key(line)
 
 
 def _collective(account: BankAccount, lines: Sequence[StatementLine]) -> dict[str, list[tuple[int, int, bool]]]:
@@ -328,24 +340,29 @@ def _line(account: BankAccount, statement: BankStatement, position: int, ordinal
         iban_hash=keyed_hash(line.iban, IBAN) if line.iban else "",
         iban_tail=line.iban[-4:],
         bic=line.bic[:11],
-        end_to_end_id=line.end_to_end_id[:100],
-        mandate=line.mandate[:100],
-        bank_reference=line.bank_reference[:100],
+        end_to_end_id=masked(line.end_to_end_id)[:100],
+        mandate=masked(line.mandate)[:100],
+        bank_reference=masked(line.bank_reference)[:100],
         code=line.code[:30],
         is_return=line.is_return,
         return_code=line.return_code[:35],
-        return_text=line.return_text[:200],
+        return_text=masked(line.return_text)[:200],
     )
 
 
 def masked(text: str) -> str:
-    """A text in which each IBAN shows its last four signs alone."""
-
-    def mask(match: re.Match[str]) -> str:
-        found = match[0].replace(" ", "")
-        return f"…{found[-4:]}" if iban_rules.is_valid(found) else match[0]
-
-    return WRITTEN_IBAN.sub(mask, text)
+    """A text in which each IBAN shows its last four signs alone, whatever stands before and behind it."""
+    text, start = text[:LONGEST], 0
+    while match := WRITTEN_IBAN.search(text, start):
+        start = match.start()
+        ends = [place + 1 for place in range(start, match.end()) if text[place].isalnum()]
+        for end in ends[14:]:
+            found = plain(text[start:end])
+            if iban_rules.is_valid(found, check_country=False):
+                text = f"{text[:start]}…{found[-4:]}{text[end:]}"
+                break
+        start += 1
+    return text
 
 
 def _year(statement: Statement) -> int | str:
@@ -369,7 +386,7 @@ def missing_numbers(accounts: Collection[int]) -> dict[int, list[tuple[int, int,
     by_year: dict[tuple[int, int], set[int]] = defaultdict(set)
     finals = BankStatement.objects.filter(bank_account__in=accounts, is_final=True)
     for account, number, ends_on in finals.order_by().values_list("bank_account", "number", "ends_on"):
-        if number.isdigit() and ends_on:
+        if number.isdecimal() and ends_on:
             by_year[account, ends_on.year].add(int(number))
     found = defaultdict(list)
     for (account, year), numbers in sorted(by_year.items()):

@@ -17,7 +17,11 @@ from invoicing import posting
 from invoicing.kernel.entries import DEBITS_IN_TRANSIT
 from invoicing.models import JournalEntry, Posting
 from payments import bank_lines, collection, payouts, receiving, refunds
+from payments.kernel.matching import name_key
 from payments.models import BankAccount, BankLine, Collection, LineBooking, MatchProposal, Payment, Refund
+from payments.refunds import EUROS
+from tenants.encryption import decrypted
+from tenants.mandates import IBAN
 from tenants.transactions import lock_payers
 
 
@@ -43,12 +47,16 @@ def _book(line: BankLine, by: Any) -> bool:
 def book(line: BankLine, *, by: Any = None) -> bool:
     """Book a line as what our own files made the bank do; False, and nothing booked, where it is none of that."""
     amount: Decimal = line.amount.amount
+    if line.currency != EUROS:  # SEPA knows no other; a provider may pay out in it
+        return amount > 0 and not line.is_return and _book_payout(line, by)
     if line.is_return or line.return_code:
         return amount < 0 and _book_return(line, by)
     if amount > 0:
         debits = _debits(line)
         return _book_debits(line, debits, by) if debits else _book_payout(line, by)
-    paid = refunds.expected(line.bank_account.issuer, -amount, key=line.end_to_end_id, text=_text(line))
+    paid = refunds.expected(
+        line.bank_account.issuer, -amount, key=line.end_to_end_id, text=_text(line), other_side=_other_side(line)
+    )
     return bool(paid) and _book_refunds(line, paid)
 
 
@@ -58,7 +66,7 @@ def _debits(line: BankLine) -> list[Collection]:
     single = collection.with_bank(issuer).filter(key=line.end_to_end_id).first() if line.end_to_end_id else None
     if single is not None:
         return [single] if single.amount.amount == amount else []
-    return collection.expected(issuer, amount, text=_text(line))
+    return collection.expected(issuer, amount, text=_text(line), other_side=_other_side(line))
 
 
 def _book_debits(line: BankLine, debits: Sequence[Collection], by: Any) -> bool:
@@ -136,6 +144,18 @@ def _book_refunds(line: BankLine, paid: Sequence[Refund]) -> bool:
     )
     MatchProposal.objects.filter(line=line).delete()
     return bool(entries)
+
+
+def _other_side(line: BankLine) -> str | None:
+    """The hash of the other side's account, empty where only a name is told; ``None`` where there is no other side.
+
+    Of a collective booking banks tell no account, zeros, or our own.
+    """
+    account = line.bank_account
+    told = decrypted(line.iban, IBAN) if line.iban else "0"
+    if told is None or (told.strip("0") and not account.iban.endswith(told)):
+        return line.iban_hash
+    return "" if line.name and name_key(line.name) != name_key(account.issuer.name) else None
 
 
 def _text(line: BankLine) -> str:

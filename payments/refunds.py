@@ -302,8 +302,13 @@ def with_bank(issuer: Issuer) -> QuerySet[Refund]:
     ).order_by("key")
 
 
-def expected(issuer: Issuer, amount: Decimal, *, key: str = "", text: str = "") -> list[Refund]:
-    """The refunds that the bank carried out as ``amount``: the one with this key, or all of one file."""
+def expected(
+    issuer: Issuer, amount: Decimal, *, key: str = "", text: str = "", other_side: str | None = None
+) -> list[Refund]:
+    """The refunds that the bank carried out as ``amount``: the one with this key, or all of one file.
+
+    ``other_side``: the hash of the account the line went to, if to any; a file that the line does not name went there.
+    """
     single = [one for one in with_bank(issuer).filter(key=key) if one.amount.amount == amount] if key else []
     if single:
         return single
@@ -312,8 +317,13 @@ def expected(issuer: Issuer, amount: Decimal, *, key: str = "", text: str = "") 
         runs.setdefault(f"KTR-{one.transfer.run_id}", []).append(one)
     words = {word.rpartition("-")[0] if word.count("-") > 1 else word for word in text.split()}
     named = {name: group for name, group in runs.items() if name in words}
+    unnamed = {
+        name: group
+        for name, group in runs.items()
+        if other_side is None or {one.transfer.iban_hash for one in group} == {other_side}
+    }
     fitting = [
-        group for group in (named or runs).values() if sum((one.amount.amount for one in group), NOTHING) == amount
+        group for group in (named or unnamed).values() if sum((one.amount.amount for one in group), NOTHING) == amount
     ]
     return fitting[0] if len(fitting) == 1 else []
 

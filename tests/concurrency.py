@@ -32,6 +32,7 @@ def wait_until_blocked() -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
+            cursor.execute("select pg_stat_clear_snapshot()")  # a transaction sees the sessions of its first look only
             cursor.execute(
                 "select exists (select from pg_locks w join pg_stat_activity a using (pid)"
                 " where not w.granted and a.datname = current_database())"

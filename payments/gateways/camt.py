@@ -16,7 +16,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 from lxml import etree
 
-from payments.gateways.reading import FileRefused, check_lines, check_size, fitting
+from payments.gateways.reading import FileRefused, check_lines, check_size, fitting, in_time
 from payments.kernel.statement import Statement, StatementLine, Trouble, plain
 
 NOT_GIVEN: Final = frozenset({"NOTPROVIDED", "NONREF", "NICHTANGEGEBEN"})
@@ -276,7 +276,7 @@ def _day(node: etree._Element | None, path: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text[:10])
+        return in_time(date.fromisoformat(text[:10]))
     except ValueError:
         raise ValueError(_("“%(text)s” is not a day of the calendar.") % {"text": text[:40]}) from None
 

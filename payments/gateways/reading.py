@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from django.utils.translation import gettext as _
 
 from billing.kernel.money import places_of, rounded
+from tenants.cells import FIRST_YEAR, LAST_YEAR
 from tenants.errors import OperatorError
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -26,6 +28,13 @@ def check_size(data: bytes) -> None:
 def check_lines(count: int) -> None:
     if count > MAX_LINES:
         raise FileRefused(_("The file has more than %(limit)d lines; divide it.") % {"limit": MAX_LINES})
+
+
+def in_time(day: date) -> date:
+    """The day itself. Raises ``ValueError`` where no bank was: what reckons with days must not fall off the calendar."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(day)
+    return day
 
 
 def fitting(amount: Decimal, currency: str) -> Decimal:
