@@ -388,7 +388,7 @@ def missing_numbers(accounts: Collection[int]) -> dict[int, list[tuple[int, int,
     for account, number, ends_on in finals.order_by().values_list("bank_account", "number", "ends_on"):
         if number.isdecimal() and ends_on:
             by_year[account, ends_on.year].add(int(number))
-    found = defaultdict(list)
+    found: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for (account, year), numbers in sorted(by_year.items()):
         lacking = ((one + 1, two - 1) for one, two in pairwise(sorted(numbers)) if one + 1 < two)
         found[account] += [(year, first, last) for first, last in lacking]

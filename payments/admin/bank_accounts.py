@@ -452,4 +452,4 @@ def issuers_of(request: HttpRequest) -> QuerySet[Issuer] | None:
 
 
 def gaps_of(request: HttpRequest) -> dict[str, Any]:
-    return {"gap_notes": gap_notes(accounts_of(request).order_by("name")[:20])[:20]}
+    return {"gap_notes": gap_notes(list(accounts_of(request).order_by("name")[:20]))[:20]}

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, connections, transaction
 
 from billing.kernel import money
-from billing.models import ChangeRequest, Subscription
+from billing.models import ChangeRequest, Subscription, UsageToken
 from config.books.guards import PRESENT
 from config.books.rules import rows_of
 from invoicing.models import Letterhead, LetterText, OpenItem, RefundRequest
@@ -44,6 +44,7 @@ from tenants.models import (
 from tenants.transactions import acting
 from tests.guards import FROZEN, NO_RIGHT, UNNAMED, Attempt, assert_refused, attempts, copy_of, guards_of
 from tests.small_book import change_prices, committed_small_book
+from tests.usage_rows import make_meters, make_source
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,8 @@ def book(template_database: str, django_db_blocker, tmp_path_factory) -> Iterato
         contract = Subscription.objects.get(reference="V-ALONE")
         change_prices(contract)
         ChangeRequest.objects.create(subscription=contract, kind="cancellation")
+        make_meters()
+        UsageToken.objects.create(source=make_source(contract.issuer), digest="0" * 64, hint="ku_12345")
         yield name
 
 
@@ -243,10 +246,12 @@ def test_not_even_the_owner_truncates(book):
 
 
 RECORDED = {
+    "billing_application": ("reference", "x"),
     "billing_changerequest": ("answer", "x"),
     "billing_discount": ("name_de", "x"),
     "billing_grant": ("reason", "x"),
     "billing_item": ("line", 7),
+    "billing_meter": ("reference", "x"),
     "billing_pause": ("policy", "no_credit"),
     "billing_price": ("model", "volume"),
     "billing_pricecampaign": ("state", "withdrawn"),
@@ -255,6 +260,8 @@ RECORDED = {
     "billing_product": ("name_de", "x"),
     "billing_subscription": ("notes", "x"),
     "billing_tier": ("flat_amount", 7),
+    "billing_usagesource": ("name", "x"),
+    "billing_usagetoken": ("revoked_at", "2026-02-01T12:00:00+00:00"),
     "invoicing_calendarfeed": ("revoked_at", "2026-02-01T12:00:00+00:00"),
     "invoicing_exchangerate": ("source", "x"),
     "invoicing_ledgeraccount": ("name", "x"),
