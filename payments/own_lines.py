@@ -66,7 +66,7 @@ def _debits(line: BankLine) -> list[Collection]:
     single = collection.with_bank(issuer).filter(key=line.end_to_end_id).first() if line.end_to_end_id else None
     if single is not None:
         return [single] if single.amount.amount == amount else []
-    return collection.expected(issuer, amount, text=_text(line), other_side=_other_side(line))
+    return collection.expected(issuer, amount, text=_text(line), is_named=_other_side(line) is not None)
 
 
 def _book_debits(line: BankLine, debits: Sequence[Collection], by: Any) -> bool:

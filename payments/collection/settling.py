@@ -52,32 +52,25 @@ def with_bank(issuer: Issuer) -> QuerySet[Collection]:
     ).exclude(outcome__in=[Outcome.DISCARDED, Outcome.FAILED])
 
 
-def expected(issuer: Issuer, amount: Decimal, *, text: str = "", other_side: str | None = None) -> list[Collection]:
+def expected(issuer: Issuer, amount: Decimal, *, text: str = "", is_named: bool = False) -> list[Collection]:
     """The debits that the bank credits as ``amount``: one batch of a file, a whole file, or nothing that is known.
 
     Of a batch some may be settled already, where their return came first; all of it is not. ``text``: what else the
-    line says; where it names a batch, that one is meant. ``other_side``: the hash of the account the line comes from,
-    if from any; it is no batch then, unless it names one or is the debit of that account. Two that fit alike fit
-    neither.
+    line says; where it names a batch, that one is meant. ``is_named``: without a name it is none, however well
+    the sum fits, since the line is somebody's transfer. Two that fit alike fit neither.
     """
     batches: dict[str, list[Collection]] = defaultdict(list)
     runs: dict[str, list[Collection]] = defaultdict(list)
     waiting = with_bank(issuer).filter(outcome__in=Collection.UNSETTLED).values("run")
     debits = Debit.objects.filter(collection__in=with_bank(issuer).filter(run__in=waiting))
-    accounts: dict[str, set[str]] = defaultdict(set)
-    for debit in debits.select_related("collection__issuer", "account").order_by("collection__key"):
-        run = f"KTR-{debit.collection.run_id}"
-        for name, groups in ((debit.batch or "", batches), (run, runs)):
-            groups[name].append(debit.collection)
-            accounts[name].add(debit.account.iban_hash)
+    for debit in debits.select_related("collection__issuer").order_by("collection__key"):
+        batches[debit.batch or ""].append(debit.collection)
+        runs[f"KTR-{debit.collection.run_id}"].append(debit.collection)
     for groups in (batches, runs):
         named = {name: group for name, group in groups.items() if name and name in text.split()}
-        unnamed = {
-            name: group for name, group in groups.items() if other_side is None or accounts[name] == {other_side}
-        }
         fitting = [
             group
-            for group in (named or unnamed).values()
+            for group in (named or ({} if is_named else groups)).values()
             if _sum(group) == amount and any(one.payment_id is None for one in group)
         ]
         if len(fitting) == 1:

@@ -31,7 +31,7 @@ def check_lines(count: int) -> None:
 
 
 def in_time(day: date) -> date:
-    """The day itself. Raises ``ValueError`` where no bank was: what reckons with days must not fall off the calendar."""
+    """The day itself. Raises ``ValueError`` for one from which days cannot be reckoned, such as one of the year 1."""
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise ValueError(day)
     return day

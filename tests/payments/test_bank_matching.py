@@ -364,6 +364,56 @@ def test_bank_data_are_unreadable_in_the_database_and_on_disk(issuer, tmp_path):
     assert bank_import.stored_file(BankStatement.objects.get()) == data
 
 
+IBAN = "DE89370400440532013000"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (IBAN, "…3000"),
+        (f"MIETE {IBAN} RECHNUNG 17", "MIETE …3000 RECHNUNG 17"),
+        (f"IBAN{IBAN}BIC", "IBAN…3000BIC"),
+        ("DE89 3704 0044 0532 0130 00 RE 17", "…3000 RE 17"),
+        ("DE89-3704-0044-0532-0130-00", "…3000"),
+        (f"{IBAN.lower()} {IBAN}", "…3000 …3000"),
+        ("DE88370400440532013000 RE-2026-00017", "DE88370400440532013000 RE-2026-00017"),  # wrong check digits
+    ],
+)
+def test_an_iban_is_found_among_whatever_words(said, shown):
+    assert bank_import.masked(said) == shown
+
+
+def test_an_iban_in_any_field_of_a_line_is_masked(issuer):
+    make_bank_account(issuer)
+    bank_import.take_in(camt(Entry("5.00", f"VON {IBAN} AN", end_to_end_id=IBAN, mandate=IBAN, reference=IBAN)))
+    with connection.cursor() as cursor:
+        cursor.execute("select l::text from payments_bankline l")
+        assert "0532013" not in cursor.fetchone()[0]
+
+
+def test_the_own_reference_of_a_payment_makes_no_second_line_of_it(issuer):
+    """A notification tells the payment's reference beside that of the booking; the statement the latter alone."""
+    make_bank_account(issuer)
+    entry = Entry("119.00", "RE-1", reference="B-1")
+    told = camt(entry, message="054").replace(b"<Refs>", b"<Refs><AcctSvcrRef>T-1</AcctSvcrRef>")
+    bank_import.take_in(told, "camt054.xml")
+    bank_import.take_in(camt(entry), "camt053.xml")
+    assert BankLine.objects.count() == 1
+
+
+def test_a_day_outside_of_time_is_refused(issuer):
+    make_bank_account(issuer)
+    with pytest.raises(FileRefused, match="not a day of the calendar"):
+        bank_import.take_in(camt(Entry("119.00", "RE-1", day="0001-01-01")))
+
+
+def test_a_number_that_is_none_is_not_counted(issuer):
+    account = make_bank_account(issuer)
+    bank_import.take_in(camt(Entry("5.00"), number="²"))
+    bank_import.take_in(camt(Entry("6.00"), number="7"))
+    assert bank_import.missing_numbers([account.pk]) == {account.pk: []}
+
+
 def test_a_preview_writes_nothing(issuer, tmp_path):
     make_bank_account(issuer)
     (told,) = bank_import.preview(camt(ONE), "a.xml")

@@ -109,6 +109,39 @@ def test_another_sum_is_no_batch(issuer, account):
     assert Payment.objects.count() == 0
 
 
+@pytest.mark.parametrize("stranger", [{"iban": "DE89370400440532013000"}, {"name": "Fremd GmbH"}, {"iban": IBAN}])
+def test_a_transfer_as_large_as_a_batch_is_not_taken_for_it(issuer, account, stranger):
+    make_payer(issuer, "100.00", reference="P0")
+    issue(issuer)
+    sent(issuer)
+    take_in(account, Entry("119.00", "Rechnung 99", day="2026-02-16", **stranger), day="2026-02-16")
+    assert (debit_of("P0").outcome, Payment.objects.count()) == ("sent", 0)
+
+
+@pytest.mark.parametrize("bank", [{}, {"iban": "0000000000"}, {"iban": OURS, "name": "MAIN"}])
+def test_a_batch_that_nothing_names_is_known_by_its_sum(issuer, account, bank):
+    """Of a collective booking banks tell no account, zeros, or ours."""
+    make_payer(issuer, "100.00", reference="P0")
+    issue(issuer)
+    sent(issuer)
+    Issuer.objects.update(name="MAIN")
+    take_in(account, Entry("119.00", "Lastschriften", day="2026-02-16", **bank), day="2026-02-16")
+    assert debit_of("P0").outcome == "succeeded"
+
+
+def test_money_of_another_currency_is_no_debit(issuer, account):
+    make_payer(issuer, "100.00", reference="P0")
+    issue(issuer)
+    sent(issuer)
+    BankAccount.objects.filter(pk=account.pk).update(currency="USD")
+    account.refresh_from_db()
+    key = debit_of("P0").key
+    file = camt(Entry("119.00", "Lastschriften", end_to_end_id=key, day="2026-02-16"), day="2026-02-16")
+    bank_import.take_in(file.replace(b"EUR", b"USD"), "usd.xml")
+    matching.match(account)
+    assert (debit_of("P0").outcome, Payment.objects.count()) == ("sent", 0)
+
+
 def test_a_return_is_booked_with_the_bank_s_charges_and_what_follows(issuer, account):
     payer = make_payer(issuer, "100.00", reference="P0")
     make_payer(issuer, "100.00", reference="P1")
