@@ -170,24 +170,25 @@ def _payers_in_arrears(issuer: Issuer, on: date) -> list[int]:
 
 
 def _read_items(issuer: Issuer, payers: Sequence[int], on: date) -> Iterator[tuple[int, str, Item]]:
-    """Everything open with the payers, credits included: payer, number of the document, item."""
+    """Everything open with the payers, credits and money not applied yet included: payer, what it is, item."""
     contested = disputes.contested(issuer.pk, payers, on=on)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select i.payer_id, d.number, i.id, i.currency, i.due_on, o.open, r.level, r.sent_on,
+            select i.payer_id, coalesce(d.number, i.reference), i.id, i.currency, i.due_on, o.open, r.level, r.sent_on,
                    exists (select from payments_dunningblock b
                             where (b.open_item_id = i.id or b.tenant_id = i.payer_id)
                               and b.starts_on <= %(on)s and (b.ends_before is null or b.ends_before > %(on)s)),
-                   d.collection <> 'invoice',
+                   coalesce(d.collection <> 'invoice', false),
                    exists (select from payments_collectionitem c where c.open_item_id = i.id and c.is_unsettled)
               from invoicing_openitem i
-              join invoicing_invoice d on d.id = i.invoice_id
+              left join invoicing_invoice d on d.id = i.invoice_id
              cross join lateral (select sum(p.amount) as open from invoicing_posting p where p.open_item_id = i.id) o
               left join lateral (select r.level, l.sent_on
                                    from payments_reminder r join payments_letter l on l.id = r.letter_id
                                   where r.open_item_id = i.id order by r.level desc limit 1) r on true
-             where i.payer_id = any(%(payers)s) and d.issuer_id = %(issuer)s and o.open <> 0 and d.issued_on <= %(on)s
+             where i.payer_id = any(%(payers)s) and i.issuer_id = %(issuer)s and o.open <> 0
+               and coalesce(d.issued_on, i.due_on) <= %(on)s
              order by i.payer_id, i.due_on, i.id
             """,
             {"on": on, "payers": list(payers), "issuer": issuer.pk},

@@ -14,7 +14,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from invoicing import bill_run
+from invoicing import bill_run, posting
 from invoicing.models import JournalEntry, LedgerAccount, OpenItem, Posting, PrintTrouble
 from payments import dunning
 from payments.models import DunningBlock, DunningPolicy, DunningRun, Letter, LetterDelivery, Reminder
@@ -406,3 +406,16 @@ def test_a_letter_that_cannot_be_made_rests_before_it_is_tried_again(monkeypatch
     )
     PrintTrouble.objects.update(next_at=letter.run.started_at)
     assert dunning.write_letters(limit=5) == 1
+
+
+@pytest.mark.django_db
+def test_money_that_is_not_applied_yet_covers_what_is_due_first():
+    issuer, tenant = make_issuer(reference="MAIN"), make_tenant()
+    item = owe(tenant, issuer, quantity=2)
+    posting.ensure_chart(issuer)
+    for amount in ("100.00", "138.00"):
+        receipt = posting.Receipt(tenant.pk, "EUR", Decimal(amount), posting.account_of(issuer, "bank"), "Überweisung")
+        posting.post_receipts(issuer, [receipt], on=date(2026, 2, 16))
+        dunning.remind(issuer, on=date(2026, 2, 15 + 3) if amount == "100.00" else date(2026, 3, 20))
+    assert [(letter[1:]) for letter in letters()] == [(0, Decimal("138.00"))]
+    assert item.due_on == date(2026, 2, 15)
