@@ -86,8 +86,8 @@ def left_of(payment: Payment) -> Decimal:
 def request(credit: int, payment: int, amount: Decimal, *, grounds: str, by: Any) -> Refund:
     """Ask for a refund of so much of a credit (key) by way of a payment (key). Raises ``NotRefundable``."""
     item = OpenItem.objects.select_related("issuer", "payer").get(pk=receiving.last_of(credit))
-    lock_payers([item.payer_id])
     way = Payment.objects.select_related("collection__order", "payer").get(pk=payment)
+    lock_payers(sorted({item.payer_id, way.payer_id}))  # another account of the tree may get back of it at this moment
     if not grounds.strip():
         raise NotRefundable(gettext_lazy("A refund needs its grounds."))
     if (
@@ -233,8 +233,8 @@ def take(refund: int, found: RefundState, *, at: datetime) -> str:
 
 
 def _asked_for(refund: int) -> Refund:
-    payer = Refund.objects.values_list("payer_id", flat=True).get(pk=refund)
-    lock_payers([payer])
+    payers = Refund.objects.values_list("payer", "at_provider__payment__payer").get(pk=refund)
+    lock_payers(sorted(set(payers)))
     found = (
         Refund.objects.select_for_update(of=("self",)).select_related("issuer", "at_provider__payment").get(pk=refund)
     )
