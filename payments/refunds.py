@@ -135,12 +135,19 @@ def request(
         requested_by=by,
     )
     Transfer.objects.create(refund=refund, purpose=(purpose.strip() or str(item))[:140], **mandates.sealed(account))
-    if needs_approval(item.issuer, amount):
+    if needs_approval(item.issuer, refunded_of(item)):
         _ask(refund, by)
     else:
         _book(refund, on)
     refund.refresh_from_db()
     return refund
+
+
+def refunded_of(item: OpenItem) -> Decimal:
+    """What of a credit is paid back by transfer, or is to be: in parts it is no less than in one."""
+    found = Refund.objects.filter(open_item=item, method=Refund.Method.TRANSFER).exclude(state=State.WITHDRAWN)
+    total: Decimal = found.aggregate(sum=Sum("amount"))["sum"] or NOTHING
+    return total
 
 
 def needs_approval(issuer: Issuer, amount: Decimal) -> bool:

@@ -137,8 +137,7 @@ def methods_of(payers: list[Tenant], accounts: list[ProviderAccount]) -> list[di
     methods = PaymentMethod.objects.filter(customer__tenant__in=payers, is_active=True).select_related("customer")
     for method in methods:
         kept[method.customer.tenant_id, method.customer.account_id].append(method)
-    owing = set(OpenItem.objects.filter(payer__in=payers).order_by().values_list("payer", "issuer").distinct())
-    owing |= set(Subscription.objects.filter(tenant__in=payers).order_by().values_list("tenant", "issuer").distinct())
+    dealing = dealings_of(payers)
     return [
         {
             "payer": payer,
@@ -154,8 +153,15 @@ def methods_of(payers: list[Tenant], accounts: list[ProviderAccount]) -> list[di
         }
         for payer in payers
         for account in accounts
-        if (payer.pk, account.issuer_id) in owing or kept[payer.pk, account.pk]
+        if (payer.pk, account.issuer_id) in dealing or kept[payer.pk, account.pk]
     ]
+
+
+def dealings_of(payers: list[Tenant]) -> set[tuple[int, int]]:
+    """Which payer has to do with which issuer (keys): by a document or a contract."""
+    dealing = set(OpenItem.objects.filter(payer__in=payers).order_by().values_list("payer", "issuer").distinct())
+    contracts = Subscription.objects.filter(tenant__in=payers).order_by()
+    return dealing | set(contracts.values_list("tenant", "issuer").distinct())
 
 
 def _done(request: HttpRequest) -> HttpResponse:
@@ -203,6 +209,8 @@ def _add(request: HttpRequest) -> str:
         Tenant.objects.filter(pk__in=accounts_granted(request.user, "pays")), pk=_key(request.POST.get("payer", ""))
     )
     account = get_object_or_404(ProviderAccount, pk=_key(request.POST.get("account", "")), is_active=True)
+    if (payer.pk, account.issuer_id) not in dealings_of([payer]):
+        raise Http404
     back = request.build_absolute_uri(reverse("portal:pay"))
     return payment_methods.start(account.issuer, payer, back=back, language=_language()).url
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils import timezone
@@ -282,7 +282,7 @@ class BankLineAdmin(RecordAdmin):
             return worked, gettext("The payment is returned; what it had settled is open again.")
         proposal = MatchProposal.objects.filter(line=line, payer=payer).first()
         proposed = matching.shares_of(proposal) if proposal else []
-        worked, shares = self.call_in_steps(request, shares_told, told, proposed)
+        worked, shares = self.call_in_steps(request, shares_told, request, proposed)
         if not worked:
             return False, ""
         worked, _payment = self.call(request, bank_lines.book, line, payer, shares, by=by)
@@ -362,11 +362,14 @@ def payments_offered(line: BankLine, payer: Tenant, proposal: MatchProposal | No
     ]
 
 
-def shares_told(told: Any, proposed: Sequence[Share] = ()) -> list[Share]:
-    """What the page's fields say: an amount for each open item. Raises ``bank_lines.NotBooked`` for what is none."""
+def shares_told(request: HttpRequest, proposed: Sequence[Share] = ()) -> list[Share]:
+    """What the page's fields say: an amount for each open item. Raises ``bank_lines.NotBooked`` for what is none.
+
+    An open item outside of the user's bounds is not there.
+    """
     known = {one.item: one for one in proposed}
     shares = []
-    for name, text in told.items():
+    for name, text in request.POST.items():
         match = re.fullmatch(r"item_([0-9]{1,18})", name)
         if not match or not text.strip():
             continue
@@ -375,6 +378,9 @@ def shares_told(told: Any, proposed: Sequence[Share] = ()) -> list[Share]:
             shares.append(known[key])
         elif amount:
             shares.append(Share(key, amount, Rule.PERSON))
+    keys = {share.item for share in shares}
+    if OpenItem.objects.visible_to(request.user).filter(pk__in=keys).count() < len(keys):
+        raise Http404
     return shares
 
 

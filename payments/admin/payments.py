@@ -239,7 +239,7 @@ class PaymentAdmin(AccountScoped, RecordAdmin):
             worked, _made = self.call(request, receiving.transfer, payment, to, on=today, by=request.user)
             text = gettext("What was left is a credit of %(payer)s now.") % {"payer": to}
         else:
-            worked, shares = self.call_in_steps(request, shares_told, request.POST)
+            worked, shares = self.call_in_steps(request, shares_told, request)
             if worked and not shares:
                 worked = False
                 self.message_user(request, gettext("No amount is entered."), messages.ERROR)

@@ -65,7 +65,7 @@ def approve(approval: int, *, now: datetime, by: Any, note: str = "") -> bool:
 @transaction.atomic
 def refuse(approval: int, *, by: Any, note: str) -> None:
     """Refuse what another person asked for, or take back one's own. Raises ``NotToBeReleased``."""
-    found = Approval.objects.select_for_update(of=("self",)).get(pk=approval)
+    found = _of_a_run(approval)
     is_own = found.requested_by_id == by.pk
     if found.decision is not None:
         raise NotToBeReleased(_("It is decided already."))
@@ -73,12 +73,17 @@ def refuse(approval: int, *, by: Any, note: str) -> None:
 
 
 def _open(approval: int, by: Any) -> Approval:
-    found = Approval.objects.select_for_update(of=("self",)).get(pk=approval)
+    found = _of_a_run(approval)
     if found.decision is not None:
         raise NotToBeReleased(_("It is decided already."))
     if found.requested_by_id == by.pk:
         raise NotToBeReleased(_("Whoever asks for something cannot approve it."))
     return found
+
+
+def _of_a_run(approval: int) -> Approval:
+    """Locked; what is asked for of another record is decided there."""
+    return Approval.objects.select_for_update(of=("self",)).get(pk=approval, table=table_of(PaymentRun))
 
 
 def _decide(approval: Approval, decision: str, by: Any, note: str) -> None:

@@ -248,6 +248,19 @@ def test_within_the_limit_one_person_pays_back_and_gives_it_up_again(issuer, acc
         refunds.release(run.pk, now=datetime(2026, 2, 16, 12, tzinfo=UTC))
 
 
+def test_in_parts_above_the_limit_a_second_person_agrees_as_well(issuer, account):
+    item = credited(issuer, account)
+    issuer.creditor.refund_limit = Decimal("30.00")
+    issuer.creditor.save()
+    by = make_user("anna")
+    parts = [
+        refunds.request(item.pk, Decimal("20.00"), bank=Bank("C", IBAN), grounds="Kulanz", on=VALUE, by=by)
+        for _part in range(2)
+    ]
+    assert [part.entry is None for part in parts] == [False, True]
+    assert Approval.objects.get().gross.amount == Decimal("20.00")
+
+
 def test_an_approval_lapses_when_the_credit_is_gone(issuer, account):
     item = credited(issuer, account)
     refund = refunds.request(

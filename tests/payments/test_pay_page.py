@@ -15,8 +15,9 @@ from django.utils import translation
 from config import books
 from invoicing.models import OpenItem
 from payments import card_selection, dunning, pay_page
-from payments.models import Collection, CollectionItem, Letter, Payment, PaymentMethod, ProviderOrder
+from payments.models import Collection, CollectionItem, Letter, Payment, PaymentMethod, ProviderCustomer, ProviderOrder
 from tenants.models import Access, Tenant
+from tests.builders import make_issuer
 from tests.payments import cards
 from tests.payments.cards import DUE, NOW, issue, make_account, make_payer, save_method
 from tests.payments.test_dunning import defer_constraints
@@ -257,6 +258,14 @@ def test_nobody_pays_nor_keeps_methods_for_others(server, account, payer):
     card.refresh_from_db()
     assert card.is_active
     assert server.all("checkout.session")[1:] == []
+
+
+def test_nobody_keeps_methods_with_an_issuer_that_he_has_nothing_to_do_with(server, account, payer):
+    elsewhere = make_account(make_issuer(reference="ELSEWHERE"))
+    client = signed_in(payer, "pays")
+    told = {"add": "1", "payer": payer.pk, "account": elsewhere.pk}
+    assert client.post("/portal/payments/pay/", told).status_code == 404
+    assert not ProviderCustomer.objects.filter(account=elsewhere).exists()
 
 
 def test_a_customer_keeps_methods(server, account, payer):

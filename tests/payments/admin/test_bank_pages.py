@@ -16,10 +16,10 @@ from config.rights import ensure_roles
 from invoicing.models import LedgerAccount, OpenItem
 from payments import bank_import, matching, receiving
 from payments.models import Allocation, BankAccount, BankLine, BankStatement, LineSetAside, Payment
-from tenants.models import Issuer, Tenant
+from tenants.models import Issuer, StaffScope, Tenant
 from tests.builders import make_issuer, make_tenant
 from tests.payments.bank_files import OURS, Entry, camt, returned
-from tests.payments.test_bank_matching import iban_of, make_bank_account, owe
+from tests.payments.test_bank_matching import PAID_ON, iban_of, make_bank_account, owe
 
 pytestmark = pytest.mark.django_db
 
@@ -237,3 +237,20 @@ def test_who_may_only_look_sees_no_button_and_is_refused(client, owing):
     assert client.get(reverse("admin:payments_bankstatement_import")).status_code == 403
     assert client.get(reverse("admin:payments_payment_enter")).status_code == 403
     assert not Payment.objects.exists()
+
+
+def test_staff_with_bounds_apply_money_to_no_account_outside(staff, owing):
+    """Not even within one tree; and nothing is told of an item whose key is guessed."""
+    head = Tenant.objects.get(reference="K10001")
+    branch = make_tenant(reference="K10001-1", parent=head)
+    issuer = Issuer.objects.get()
+    receipt = receiving.Receipt(
+        payer=branch.pk, source=Payment.Source.MANUAL, origin="bar", amount=Decimal(50), currency="EUR",
+        account=LedgerAccount.objects.get(issuer=issuer, role="bank").pk, reference="bar", received_on=PAID_ON,
+    )  # fmt: skip
+    payment = receiving.receive(issuer, receipt, on=PAID_ON)
+    StaffScope.objects.create(user=User.objects.get(username="olga"), tenant=branch)
+    for item in owing.values():
+        address = reverse("admin:payments_payment_allocate", args=[payment.pk])
+        assert staff.post(address, {f"item_{item.pk}": "10"}).status_code == 404
+    assert not Allocation.objects.exists()
