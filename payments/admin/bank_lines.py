@@ -369,7 +369,8 @@ def shares_told(request: HttpRequest, proposed: Sequence[Share] = ()) -> list[Sh
     """
     known = {one.item: one for one in proposed}
     shares = []
-    for name, text in request.POST.items():
+    told: Any = request.POST
+    for name, text in told.items():
         match = re.fullmatch(r"item_([0-9]{1,18})", name)
         if not match or not text.strip():
             continue
