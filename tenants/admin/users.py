@@ -91,6 +91,8 @@ class UserAdmin(Screen, DjangoUserAdmin):
 
     form = UserChangeForm
     add_form = UserCreationForm
+    # Named, or the empty ones of the theme, which stand first, would leave the page of a new user without a field.
+    add_fieldsets = DjangoUserAdmin.add_fieldsets
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "first_name", "last_name", "email", "is_active", "is_superuser", "last_login"]
     list_filter = [("is_active", BooleanRadioFilter), ("is_superuser", BooleanRadioFilter)]

@@ -64,3 +64,16 @@ def test_who_may_look_at_the_timetable_runs_and_stops_nothing(client, keeper, mo
     task.refresh_from_db()
     assert task.enabled
     assert sent == []
+
+
+def test_a_new_user_is_entered_with_name_and_password_and_made_staff_on_the_next_page(admin_client):
+    page = reverse("admin:auth_user_add")
+    shown = admin_client.get(page).content.decode()
+    names = ("username", "usable_password", "password1", "password2")
+    assert [name for name in names if f'name="{name}"' in shown] == list(names)
+    password = {"password1": "a-long-password-1", "password2": "a-long-password-1", "usable_password": "true"}
+    response = admin_client.post(page, {"username": "second", **password})
+    user = User.objects.get(username="second")
+    assert response["Location"] == reverse("admin:auth_user_change", args=[user.pk])
+    assert user.check_password("a-long-password-1")
+    assert (user.is_staff, user.is_superuser) == (False, False)
