@@ -48,6 +48,8 @@ def bank_some(issuer: Issuer, payment: Payment) -> None:
 
 OTHER_LINE = {"position": "3", "fingerprint": "'3'"}
 AN_ENTRY = "(select min(id) from invoicing_journalentry)"
+LINE_2 = "(select id from payments_bankline where position = 2)"
+OF_THE_OTHER = {"line_id": LINE_2, "entry_id": AN_ENTRY}
 KEPT = ("bankstatement", "bankline", "linebooking")
 ANOTHER = "(select max(id) from invoicing_ledgeraccount)"
 TRIES = [
@@ -59,6 +61,10 @@ TRIES = [
     ("bank_account_small_difference", "update payments_bankaccount set small_difference = -1"),
     ("bank_account_small_difference", "update payments_bankaccount set small_difference = 'NaN'::numeric"),
     ("payments_bankaccount_iban_key", copy_of("payments_bankaccount", "true", ledger_account_id=ANOTHER)),
+    (
+        "payments_bankaccount_ledger_account_id_key",
+        copy_of("payments_bankaccount", "true", iban="'DE75512108001245126199'"),
+    ),
     ("bank_statement_once", copy_of("payments_bankstatement", "true")),
     ("bank_statement_balances_fit", copy_of("payments_bankstatement", "true", identity="'b'", closing="0.001")),
     ("bank_statement_known_are_told", copy_of("payments_bankstatement", "true", identity="'b'", known="3")),
@@ -68,6 +74,17 @@ TRIES = [
     ("bank_line_amounts_fit", copy_of("payments_bankline", "position = 1", **OTHER_LINE, fee="-1")),
     ("line_booking_amount_fits", copy_of("payments_linebooking", "true", entry_id=AN_ENTRY, amount="0")),
     ("payments_linebooking_within", copy_of("payments_linebooking", "true", entry_id=AN_ENTRY), OVERCREDITED),
+    (
+        "payments_linebooking_within",
+        copy_of("payments_linebooking", "true", **OF_THE_OTHER, amount="-1"),
+        OVERCREDITED,
+    ),
+    (
+        "payments_linebooking_within",
+        copy_of("payments_linebooking", "true", **OF_THE_OTHER, currency="'CHF'", amount="1"),
+        OVERCREDITED,
+    ),
+    ("payments_linebooking_entry_id_key", copy_of("payments_linebooking", "true", line_id=LINE_2, amount="5")),
     ("payments_matchproposal_line_id_key", copy_of("payments_matchproposal", "true")),
     ("line_set_aside_with_reason", "update payments_linesetaside set reason = ''"),
     ("payments_linesetaside_line_id_key", copy_of("payments_linesetaside", "true")),

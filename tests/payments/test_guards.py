@@ -170,7 +170,17 @@ TRIES = [
         for name in ("reminder", "letter", "dunningrun", "letterdelivery")
     ),
 ]
-OF_FIELDS = {guard for guard, *_ in TRIES if guard.startswith("payments_") and guard.endswith("_key")}
+OF_FIELDS = {
+    "payments_payment_open_item_id_key",
+    "payments_payment_entry_id_key",
+    "payments_refund_key_key",
+    "payments_collection_key_key",
+    "payments_bankaccount_iban_key",
+    "payments_bankaccount_ledger_account_id_key",
+    "payments_linebooking_entry_id_key",
+    "payments_matchproposal_line_id_key",
+    "payments_linesetaside_line_id_key",
+}
 
 
 @attempts(*TRIES)
